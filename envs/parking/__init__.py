@@ -1,0 +1,1 @@
+"""Parking: scenes, the batched simulator, the Gymnasium environment and its renderer."""
