@@ -50,7 +50,7 @@ def near_body(
     dy = circle[1] - y - middle * sin
     half_length = 0.5 * (body.front - body.rear)
     limit = math.sqrt(half_length**2 + body.half_width**2) + circle[2] + reach
-    return dx * dx + dy * dy <= limit * limit
+    return bool(dx * dx + dy * dy <= limit * limit)
 
 
 @njit(cache=True, error_model="numpy")

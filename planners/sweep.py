@@ -110,7 +110,7 @@ def _body_corners(
 def _straight_contact(
     au: float, av: float, bu: float, bv: float, front: float, half: float, best: float
 ) -> float:
-    """Distance until the front of a body driving straight meets the edge ``a b`` or its end ``b``."""
+    """Distance until the front of a body driving straight meets the edge ``a b`` or its end."""
     if abs(bv) <= half and bu >= front:
         best = min(best, bu - front)
     if av != bv:
@@ -160,7 +160,7 @@ def _outside_annulus(
     distance = math.sqrt(dx * dx + dy * dy)
     inner = abs(radius) - body.half_width
     outer = math.hypot(max(body.front, -body.rear), abs(radius) + body.half_width)
-    return distance + circle[2] < inner or distance - circle[2] > outer
+    return bool(distance + circle[2] < inner or distance - circle[2] > outer)
 
 
 @njit(cache=True, error_model="numpy")

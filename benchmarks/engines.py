@@ -1,0 +1,146 @@
+"""How trials are spread over processes and machines, behind one function."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures.process import BrokenProcessPool
+from contextlib import contextmanager
+from pathlib import Path
+
+from hybridrl.benchmarks.runs import RunConfig, RunResult, execute
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
+
+OnResult = Callable[[RunResult], None]
+ENGINES = ("serial", "processes")
+
+# One thread a worker: the trials themselves are what runs in parallel.
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
+
+
+def run(
+    trials: Sequence[RunConfig],
+    root: str | Path,
+    engine: str = "processes",
+    jobs: int = 2,
+    on_result: OnResult = lambda result: None,
+) -> list[RunResult]:
+    """Run trials; a failed one is reported in its place and the rest continue.
+
+    Args:
+        trials: What to do; what is done already is skipped.
+        root: Folder of all run folders.
+        engine: ``serial`` or ``processes`` (a pool of spawned workers of one thread each).
+        jobs: Workers.
+        on_result: Called in this process as results come in, in any order.
+
+    Returns:
+        One result a trial, in the order of ``trials``.
+
+    Raises:
+        UnknownNameError: If there is no such engine.
+        ScenarioError: If ``jobs`` is below 1.
+    """
+    if engine not in ENGINES:
+        raise UnknownNameError("engine", engine, ENGINES)
+    if jobs < 1:
+        raise ScenarioError("jobs", jobs, "a number of processes, 1 or more")
+    results: dict[int, RunResult] = {}
+
+    def done(index: int, result: RunResult) -> None:
+        results[index] = result
+        on_result(result)
+
+    pending = list(enumerate(trials))
+    if engine == "serial":
+        for index, trial in pending:
+            done(index, execute(trial, root))
+    else:
+        with _single_threaded():
+            _run_in_pools(pending, Path(root), jobs, done)
+    return [results[index] for index, _ in enumerate(trials)]
+
+
+def shard(trials: Sequence[RunConfig], text: str | None) -> list[RunConfig]:
+    """Every n-th trial, for job arrays: ``"3/16"`` is the third of sixteen shares.
+
+    Raises:
+        ScenarioError: If the text is not ``i/n`` with ``1 <= i <= n``.
+    """
+    if text is None:
+        return list(trials)
+    first, _, count = text.partition("/")
+    if not (first.isdecimal() and count.isdecimal() and 1 <= int(first) <= int(count)):
+        raise ScenarioError("shard", text, "i/n with 1 <= i <= n, as in 3/16")
+    return list(trials[int(first) - 1 :: int(count)])
+
+
+def _run_in_pools(
+    pending: list[tuple[int, RunConfig]],
+    root: Path,
+    jobs: int,
+    done: Callable[[int, RunResult], None],
+) -> None:
+    """Feed a pool; where a worker dies, try alone what it may have been doing, then go on."""
+    while pending:
+        suspects = _feed_pool(pending, root, min(jobs, len(pending)), done)
+        for item in suspects:
+            if _feed_pool([item], root, 1, done):
+                error = "the worker process died (out of memory?)"
+                done(item[0], RunResult(config=item[1], status="failed", error=error))
+
+
+def _feed_pool(
+    pending: list[tuple[int, RunConfig]],
+    root: Path,
+    jobs: int,
+    done: Callable[[int, RunResult], None],
+) -> list[tuple[int, RunConfig]]:
+    """Run and remove ``pending`` until it is empty or a worker dies.
+
+    Returns:
+        The trials that were running when a worker died; empty if none did.
+    """
+    context = multiprocessing.get_context("spawn")
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupt)
+    running: dict[Future[RunResult], tuple[int, RunConfig]] = {}
+    try:
+        while pending or running:
+            while pending and len(running) < jobs:
+                running[pool.submit(execute, pending[0][1], root)] = pending[0]
+                del pending[0]
+            for future in wait(running, return_when=FIRST_COMPLETED).done:
+                result = future.result()
+                done(running.pop(future)[0], result)
+    except BrokenProcessPool:
+        return list(running.values())
+    except KeyboardInterrupt:
+        for worker in multiprocessing.active_children():
+            worker.terminate()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+    return []
+
+
+def _ignore_interrupt() -> None:
+    """Leave Ctrl-C to the parent, which ends its workers itself."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+@contextmanager
+def _single_threaded() -> Iterator[None]:
+    """Workers read these variables when they load their libraries, so the parent sets them."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,0 +1,212 @@
+"""The parking suite: every planner on the fixed scenes of every class (``parking.md`` 14.3-14.5).
+
+A trial is one planner on a chunk of one class's scenes. Each path it returns is checked again at
+1 cm: one that touches anything counts as a failure and stands in a column of its own.
+"""
+
+from __future__ import annotations
+
+import csv
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import lru_cache
+from itertools import groupby
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybridrl.benchmarks.parking_tables import tables
+from hybridrl.benchmarks.plots import parking_plots as plots
+from hybridrl.benchmarks.results import ResultRow
+from hybridrl.benchmarks.runs import RunConfig, RunResult, atomic_write
+from hybridrl.benchmarks.suites import Request
+from hybridrl.envs.parking.scenes import fixed_scenes
+from hybridrl.planners.base import Planner
+from hybridrl.planners.path_check import check_path
+from hybridrl.planners.registry import make_planner
+from hybridrl.planners.scenario import Scenario
+
+__all__ = ["plots", "run_chunk", "summarise", "tables", "trials", "variant"]
+
+CHUNK = 20  # scenes a trial: what an interrupted run loses at most
+DECISIONS = (20, 40, 80, 200)  # the budget curve of parking.md 14.3
+
+
+@dataclass(frozen=True)
+class Episode:
+    """One planner on one scene; a column of ``episodes.csv`` each.
+
+    Args:
+        scene: Identifier of the scene.
+        found: Whether a path was returned.
+        clean: Whether it touches nothing when checked at 1 cm, stays inside and ends parked.
+        seconds: CPU seconds of planning.
+        length: Driven metres.
+        gear_changes: Changes of direction.
+        clearance: Smallest distance to an obstacle, metres.
+        decisions: Decisions of at most 1.25 m that drive the path.
+        expansions: The planner's own unit of work.
+    """
+
+    scene: str
+    found: bool
+    clean: bool
+    seconds: float
+    length: float
+    gear_changes: float
+    clearance: float
+    decisions: float
+    expansions: int
+
+
+def variant(tier: str, settings: dict[str, Any]) -> str:
+    """Tier and budget, as in ``cpu-2s``."""
+    return f"{tier}-{settings['budget']:g}s"
+
+
+def trials(request: Request) -> list[RunConfig]:
+    """One trial for each class, planner, seed and chunk of scenes."""
+    scenes, budget = request.settings["scenes"], request.settings["budget"]
+    return [
+        RunConfig(
+            suite=request.suite,
+            env=env,
+            agent=agent,
+            work="hybridrl.benchmarks.parking:run_chunk",
+            seed=seed,
+            variant=request.variant,
+            part=f"scenes-{first:04d}-{min(first + CHUNK, scenes):04d}",
+            settings={"first": first, "last": min(first + CHUNK, scenes), "budget": budget},
+            command=request.command,
+        )
+        for first in range(0, scenes, CHUNK)
+        for env in request.envs
+        for agent in request.agents
+        for seed in request.seeds
+    ]
+
+
+def run_chunk(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """Plan the scenes of one trial and write ``episodes.csv``."""
+    first, last, budget = (config.settings[k] for k in ("first", "last", "budget"))
+    planner = _warm_planner(config.agent, budget)
+    scenes = fixed_scenes(config.env, last - first, first_seed=first)
+    episodes = [plan_episode(planner, scene, budget, config.seed) for scene in scenes]
+    with atomic_write(folder / "episodes.csv") as file:
+        writer = csv.DictWriter(file, [f.name for f in fields(Episode)], lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(asdict(episode) for episode in episodes)
+    return {"episodes": len(episodes), "successes": sum(e.clean for e in episodes)}
+
+
+def plan_episode(planner: Planner, scene: Scenario, budget: float, seed: int) -> Episode:
+    """Plan one scene and check the answer at 1 cm."""
+    result = planner.plan(scene, budget=budget, seed=seed)
+    check = check_path(result.path, scene, spacing=0.01) if result.path else None
+    return Episode(
+        scene=scene.id,
+        found=result.success,
+        clean=check is not None and check.clean,
+        seconds=result.seconds,
+        length=result.length,
+        gear_changes=result.gear_changes,
+        clearance=check.clearance if check else math.nan,
+        decisions=float(result.path.decisions()) if result.path else math.nan,
+        expansions=result.expansions,
+    )
+
+
+@lru_cache(maxsize=16)
+def _warm_planner(name: str, budget: float) -> Planner:
+    """A planner whose code is compiled, so that no timing holds the compiler's time."""
+    planner = make_planner(name)
+    for scene in fixed_scenes("normal-parallel", 2):
+        plan_episode(planner, scene, budget, seed=0)
+    return planner
+
+
+def read_episodes(path: Path) -> list[Episode]:
+    """Read an ``episodes.csv``."""
+    with path.open(newline="", encoding="utf-8") as file:
+        return [_episode(record) for record in csv.DictReader(file)]
+
+
+def _episode(record: dict[str, str]) -> Episode:
+    read: dict[str, Callable[[str], Any]] = {
+        "str": str,
+        "float": float,
+        "int": int,
+        "bool": lambda text: text == "True",
+    }
+    return Episode(**{f.name: read[str(f.type)](record[f.name]) for f in fields(Episode)})
+
+
+def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
+    """Long rows of every (class, planner, seed) whose trials are all done."""
+
+    def run_of(result: RunResult) -> tuple[str, str, int]:
+        return result.config.env, result.config.agent, result.config.seed
+
+    rows: list[ResultRow] = []
+    order = {run_of(result): i for i, result in reversed(list(enumerate(results)))}
+    for _, group in groupby(sorted(results, key=lambda r: order[run_of(r)]), key=run_of):
+        parts = list(group)
+        if all(part.status != "failed" for part in parts):
+            rows += _rows_of_run(parts, root)
+    return rows
+
+
+def _rows_of_run(parts: Sequence[RunResult], root: Path) -> list[ResultRow]:
+    episodes = [
+        e for part in parts for e in read_episodes(part.config.folder(root) / "episodes.csv")
+    ]
+    config = parts[0].config
+    return [
+        ResultRow(
+            suite=config.suite,
+            env=config.env,
+            agent=config.agent,
+            seed=config.seed,
+            variant=config.variant,
+            metric=metric,
+            value=value,
+            n=n,
+            steps=0,
+            wall_s=sum(part.wall_s for part in parts),
+            version="+".join(sorted({part.version for part in parts})),
+            commit="+".join(sorted({part.commit for part in parts})),
+            command=config.command,
+        )
+        for metric, (value, n) in metrics(episodes).items()
+    ]
+
+
+def metrics(episodes: Sequence[Episode]) -> dict[str, tuple[float, int]]:
+    """Every number of a run and how many episodes are behind it.
+
+    Lengths, gear changes and clearances are those of clean paths; seconds are of all scenes.
+    """
+    n = len(episodes)
+    good = [e for e in episodes if e.clean]
+    numbers = {
+        "success": (len(good) / n, n),
+        "not_clean": (sum(e.found and not e.clean for e in episodes) / n, n),
+    }
+    for limit in DECISIONS:
+        numbers[f"success_within_{limit}"] = (sum(e.decisions <= limit for e in good) / n, n)
+    for name, chosen in (("length_m", good), ("gear_changes", good), ("clearance_m", good)):
+        values = np.array([getattr(e, name.removesuffix("_m")) for e in chosen])
+        numbers |= _distribution(name, values)
+    numbers |= _distribution("seconds", np.array([e.seconds for e in episodes]))
+    return numbers
+
+
+def _distribution(name: str, values: np.ndarray[Any, Any]) -> dict[str, tuple[float, int]]:
+    if not values.size:
+        return {}
+    numbers = {f"{name}_mean": (float(values.mean()), values.size)}
+    for p in (5, 25, 50, 75, 95):
+        numbers[f"{name}_p{p}"] = (float(np.percentile(values, p)), values.size)
+    return numbers

@@ -1,0 +1,110 @@
+"""Figures, drawn from long rows without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from hybridrl.benchmarks.results import ResultRow, pooled
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+# Distinct in print and for colour-blind readers (Okabe and Ito, 2008).
+COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#555555")
+
+
+def parking_plots(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
+    """Success against decisions, path lengths and planning times, each a PNG in ``folder``."""
+    return [
+        budget_curves(rows, folder / "success_by_decisions.png"),
+        distributions(rows, "length_m", "path length [m]", folder / "path_length.png"),
+        distributions(rows, "seconds", "planning time [s]", folder / "planning_time.png", log=True),
+    ]
+
+
+def budget_curves(rows: Sequence[ResultRow], file: Path) -> Path:
+    """Success against the number of decisions allowed, a panel for each class."""
+    limits = sorted(
+        {int(r.metric.rpartition("_")[2]) for r in rows if r.metric.startswith("success_within_")}
+    )
+    figure, panels = _panels(rows)
+    for env, axes in panels.items():
+        for agent, colour in _coloured(rows).items():
+            rates = [100 * pooled(rows, env, agent, f"success_within_{d}")[0] for d in limits]
+            axes.plot(limits, rates, "o-", color=colour, label=agent, markersize=3, linewidth=1.4)
+        axes.set(title=env, xscale="log", ylim=(-3, 103))
+        axes.set_xticks(limits, [str(d) for d in limits])
+        axes.minorticks_off()
+    figure.supxlabel("decisions allowed")
+    figure.supylabel("success [%]")
+    return _save(figure, file, next(iter(panels.values())))
+
+
+def distributions(
+    rows: Sequence[ResultRow], metric: str, label: str, file: Path, log: bool = False
+) -> Path:
+    """Boxes (quartiles) with whiskers (5 % and 95 %) of a metric, a panel for each class."""
+    figure, panels = _panels(rows)
+    colours = _coloured(rows)
+    for env, axes in panels.items():
+        drawn = [a for a in colours if pooled(rows, env, a, f"{metric}_p50")[1]]
+        boxes = [_box(rows, env, agent, metric) for agent in drawn]
+        if boxes:
+            art = axes.bxp(boxes, showfliers=False, patch_artist=True, orientation="horizontal")
+            for patch, agent in zip(art["boxes"], drawn, strict=True):
+                patch.set(facecolor=colours[agent], alpha=0.75)
+        axes.set(title=env, xscale="log" if log else "linear")
+        axes.invert_yaxis()
+    figure.supxlabel(label)
+    return _save(figure, file)
+
+
+def _box(rows: Sequence[ResultRow], env: str, agent: str, metric: str) -> dict[str, object]:
+    names = ("whislo", "q1", "med", "q3", "whishi")
+    points = [pooled(rows, env, agent, f"{metric}_p{p}")[0] for p in (5, 25, 50, 75, 95)]
+    return {"label": agent, "fliers": [], **dict(zip(names, points, strict=True))}
+
+
+def _coloured(rows: Sequence[ResultRow]) -> dict[str, str]:
+    agents = list(dict.fromkeys(row.agent for row in rows))
+    return {agent: COLOURS[i % len(COLOURS)] for i, agent in enumerate(agents)}
+
+
+def _panels(rows: Sequence[ResultRow]) -> tuple[Figure, dict[str, Axes]]:
+    envs = list(dict.fromkeys(row.env for row in rows))
+    columns = min(4, len(envs))
+    lines = -(-len(envs) // columns)
+    figure, axes = _figure(lines, columns, (3.1 * columns + 0.6, 2.5 * lines + 0.9))
+    for spare in axes[len(envs) :]:
+        spare.set_visible(False)
+    return figure, dict(zip(envs, axes, strict=False))
+
+
+def _figure(lines: int, columns: int, size: tuple[float, float]) -> tuple[Figure, list[Axes]]:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=size, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.subplots(lines, columns, squeeze=False).ravel().tolist()
+    for one in axes:
+        one.grid(color="#dddddd", linewidth=0.6)
+        one.set_axisbelow(True)
+        one.spines[["top", "right"]].set_visible(False)
+        one.title.set_fontsize(10)
+        one.tick_params(labelsize=8)
+    return figure, axes
+
+
+def _save(figure: Figure, file: Path, legend_of: Axes | None = None) -> Path:
+    if legend_of is not None:
+        handles, labels = legend_of.get_legend_handles_labels()
+        figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=8)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    partial = file.with_name(f"{file.stem}.partial{file.suffix}")
+    figure.savefig(partial, dpi=150)
+    partial.replace(file)
+    return file

@@ -1,0 +1,141 @@
+"""EVERY suite, one table.
+
+A suite is one row here and one module that has four functions (see :class:`SuiteModule`); several
+suites may share a module.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol, cast
+
+from hybridrl.benchmarks.results import ResultRow
+from hybridrl.benchmarks.runs import RunConfig, RunResult
+from hybridrl.benchmarks.tables import Table
+from hybridrl.planners.errors import UnknownNameError
+
+TIERS = ("smoke", "quick", "cpu", "full")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Suite:
+    """What a benchmark compares on what.
+
+    Args:
+        title: Heading of its tables.
+        module: Where its :class:`SuiteModule` functions stand.
+        envs: Gymnasium ids or scene classes, in the order of the table.
+        agents: Agents or planners, in the order of the table.
+        tiers: Settings of each tier: ``smoke`` (seconds), ``quick`` (minutes), ``cpu`` (the
+            figures of record, at most 12 hours on 2 cores) and ``full``.
+        seeds: How many seeds unless asked otherwise.
+        reproduces: The paper and table that it stands beside, for ``published.toml``.
+    """
+
+    title: str
+    module: str
+    envs: tuple[str, ...]
+    agents: tuple[str, ...]
+    tiers: Mapping[str, Mapping[str, Any]]
+    seeds: int = 1
+    reproduces: str = ""
+
+
+SUITES: dict[str, Suite] = {
+    "parking": Suite(
+        title="Planners on the parking benchmark",
+        module="hybridrl.benchmarks.parking",
+        envs=(
+            "normal-bay",
+            "normal-parallel",
+            "complex-bay",
+            "complex-parallel",
+            "extreme-parallel",
+            "extreme-bay",
+            "ultra-parallel",
+            "lot",
+        ),
+        agents=(
+            "rs-shortest",
+            "rs-any",
+            "hybrid-astar",
+            "rrt-connect",
+            "best-of",
+            "random-rs",
+            "random-rs-64",
+        ),
+        tiers={
+            "smoke": {"scenes": 2, "budget": 0.2},
+            "quick": {"scenes": 20, "budget": 0.5},
+            "cpu": {"scenes": 200, "budget": 2.0},
+            "full": {"scenes": 2000, "budget": 4.0},
+        },
+        reproduces="HOPE (arXiv 2405.20579)",
+    ),
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Request:
+    """What was asked of a suite, with everything filled in.
+
+    Args:
+        suite: Its name.
+        envs: Chosen rows of ``Suite.envs``.
+        agents: Chosen rows of ``Suite.agents``.
+        seeds: The seeds themselves.
+        variant: Name of tier and budget, part of folder names and of the results table.
+        settings: The tier's settings with those of the command line over them.
+        command: The command line.
+    """
+
+    suite: str
+    envs: tuple[str, ...]
+    agents: tuple[str, ...]
+    seeds: tuple[int, ...]
+    variant: str
+    settings: dict[str, Any] = field(default_factory=dict)
+    command: str = ""
+
+
+class SuiteModule(Protocol):
+    """The functions that a suite's module offers."""
+
+    def variant(self, tier: str, settings: dict[str, Any]) -> str:
+        """Name of what is asked, as in ``quick-1s``."""
+        ...
+
+    def trials(self, request: Request) -> list[RunConfig]:
+        """The trials of a request."""
+        ...
+
+    def summarise(self, results: Sequence[RunResult], root: Path) -> list[ResultRow]:
+        """Long rows from finished trials."""
+        ...
+
+    def tables(self, rows: Sequence[ResultRow]) -> list[Table]:
+        """What is printed from the long rows of one variant; the headline comes last."""
+        ...
+
+    def plots(self, rows: Sequence[ResultRow], folder: Path) -> list[Path]:
+        """Figures drawn from the long rows of one variant."""
+        ...
+
+
+def get_suite(name: str) -> Suite:
+    """A suite by its name.
+
+    Raises:
+        UnknownNameError: If no suite has that name; the message gives the nearest ones.
+    """
+    if name not in SUITES:
+        raise UnknownNameError("suite", name, SUITES)
+    return SUITES[name]
+
+
+def suite_module(name: str) -> SuiteModule:
+    """The module that does a suite's work."""
+    return cast(SuiteModule, importlib.import_module(get_suite(name).module))

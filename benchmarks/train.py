@@ -1,0 +1,215 @@
+"""Train one agent on one environment in one run folder."""
+
+from __future__ import annotations
+
+import shutil
+import sys
+import tomllib
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import gymnasium as gym
+
+from hybridrl.agents.registry import RUN_KEYS, agent_class, resolve
+from hybridrl.benchmarks.evaluate import evaluate_one, summary, write_episodes
+from hybridrl.benchmarks.runs import RunConfig, RunResult, execute, read_json, write_json
+from hybridrl.planners.errors import ScenarioError
+
+if TYPE_CHECKING:
+    from stable_baselines3.common.base_class import BaseAlgorithm
+    from stable_baselines3.common.callbacks import BaseCallback
+    from stable_baselines3.common.vec_env import VecEnv
+
+EPISODES = 100  # of the final evaluation
+CHECKPOINTS = 10  # a run
+
+
+def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
+    """Read ``key=value`` pairs; values are TOML, and bare words are text.
+
+    Raises:
+        ScenarioError: If a pair has no ``=`` or its key is no name.
+    """
+    settings: dict[str, Any] = {}
+    for pair in pairs:
+        key, equals, value = pair.partition("=")
+        if not equals or not key.strip():
+            raise ScenarioError("set", pair, "key=value, as in learning_rate=3e-4")
+        try:
+            settings |= tomllib.loads(f"{key} = {value}")
+        except tomllib.TOMLDecodeError:
+            settings[key.strip()] = value.strip()
+    return settings
+
+
+def train_config(
+    agent: str,
+    env: str,
+    seed: int = 0,
+    overrides: dict[str, Any] | None = None,
+    device: str = "auto",
+    tensorboard: bool = False,
+    command: str = "",
+) -> RunConfig:
+    """The run that ``hybridrl train`` makes, checked before anything starts.
+
+    Raises:
+        UnknownNameError: If the agent or a setting is unknown.
+        gymnasium.error.UnregisteredEnv: If the environment is.
+        ScenarioError: If the number of steps or environments is below 1.
+    """
+    gym.spec(env)
+    settings = resolve(agent, env, overrides or {})
+    for key in RUN_KEYS:
+        if not (isinstance(settings[key], int) and settings[key] > 0):
+            raise ScenarioError(key, settings[key], "a whole number above 0")
+    return RunConfig(
+        suite="train",
+        env=env,
+        agent=agent,
+        work="hybridrl.benchmarks.train:train_one",
+        seed=seed,
+        settings={**settings, "device": device, "tensorboard": tensorboard},
+        command=command,
+    )
+
+
+def train(config: RunConfig, out: Path, resume: bool = False, fresh: bool = False) -> RunResult:
+    """Run a training, refusing to mix it with an unfinished one unless told how.
+
+    Args:
+        config: From :func:`train_config`.
+        out: Folder of run folders.
+        resume: Go on from the last checkpoint.
+        fresh: Throw away what is there.
+
+    Raises:
+        ScenarioError: If there is an unfinished run and neither is asked for.
+    """
+    folder = config.folder(out)
+    if fresh:
+        for name in ("checkpoint", "result.json"):
+            remove(folder / name)
+    elif not resume and (folder / "checkpoint").exists() and not (folder / "result.json").exists():
+        raise ScenarioError(
+            "run", str(folder), "--resume to go on with the unfinished run or --fresh to start it"
+        )
+    return execute(config, out)
+
+
+def remove(path: Path) -> None:
+    """Remove a file or a folder, if it is there."""
+    if path.is_dir():
+        shutil.rmtree(path)
+    else:
+        path.unlink(missing_ok=True)
+
+
+def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """The work of a training run: learn, save, evaluate; goes on from a checkpoint if there is one.
+
+    Args:
+        config: ``settings`` as :func:`train_config` makes them.
+        folder: Of the run.
+
+    Returns:
+        The final evaluation's summary and the number of steps.
+    """
+    from stable_baselines3.common.logger import configure
+
+    from hybridrl.agents.common.checkpoint import load_checkpoint, save_weights
+
+    settings = config.settings
+    done = _steps_done(folder, settings)
+    logs = folder / f"resumed-{done}" if done else folder
+    logs.mkdir(exist_ok=True)
+    venv = make_venv(config.env, settings["n_envs"], config.seed, logs)
+    model = build_model(config.agent, venv, settings, config.seed, settings["device"])
+    if done:
+        load_checkpoint(model, folder / "checkpoint")
+    formats = ["csv", "tensorboard"] if settings["tensorboard"] else ["csv"]
+    model.set_logger(configure(str(logs), formats))
+    model.learn(
+        max(0, settings["total_timesteps"] - done),
+        callback=_checkpoints(folder, settings),
+        reset_num_timesteps=not done,
+        progress_bar=sys.stderr.isatty(),
+    )
+    venv.close()
+    model.save(folder / "model.zip")
+    save_weights(model, folder / "parameters.pth")
+    with gym.make(config.env) as env:
+        episodes = min(EPISODES, max(1, settings["total_timesteps"] // 100))
+        records = list(
+            evaluate_one(model, env, episodes, config.seed, timestep=model.num_timesteps)
+        )
+    write_episodes(folder / "evaluations.csv", records)
+    return {"steps": model.num_timesteps, **summary(records)}
+
+
+def make_venv(env: str, n_envs: int, seed: int, folder: Path | None = None) -> VecEnv:
+    """``n_envs`` copies of an environment; one row an episode goes to ``folder/monitor.csv``."""
+    from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
+
+    venv = DummyVecEnv([lambda: gym.make(env) for _ in range(n_envs)])
+    venv.seed(seed)
+    return VecMonitor(venv, None if folder is None else str(folder / "monitor.csv"))
+
+
+def build_model(
+    agent: str, env: Any, settings: dict[str, Any], seed: int, device: str = "auto"
+) -> BaseAlgorithm:
+    """An untrained model from resolved settings; the policy fits the observations by default.
+
+    Raises:
+        ScenarioError: If the agent cannot act in the environment's action space.
+    """
+    cls = agent_class(agent)
+    own = {k: v for k, v in settings.items() if k not in (*RUN_KEYS, "device", "tensorboard")}
+    nested = isinstance(env.observation_space, gym.spaces.Dict)
+    policy = own.pop("policy", "MultiInputPolicy" if nested else "MlpPolicy")
+    try:
+        model: BaseAlgorithm = cls(policy, env, seed=seed, device=device, **own)
+    except AssertionError as error:
+        raise ScenarioError("agent", agent, f"one that fits the environment: {error}") from error
+    return model
+
+
+def _steps_done(folder: Path, settings: dict[str, Any]) -> int:
+    """Steps of the run's checkpoint; 0 without one, or where it was made with other settings."""
+    try:
+        before = read_json(folder / "checkpoint" / "settings.json")
+        counters = read_json(folder / "checkpoint" / "counters.json")
+    except OSError:
+        return 0
+    return int(counters["num_timesteps"]) if _lasting(before) == _lasting(settings) else 0
+
+
+def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
+    passing = ("total_timesteps", "device", "tensorboard")
+    return {key: value for key, value in settings.items() if key not in passing}
+
+
+def _checkpoints(folder: Path, settings: dict[str, Any]) -> BaseCallback:
+    from stable_baselines3.common.callbacks import BaseCallback
+
+    from hybridrl.agents.common.checkpoint import save_checkpoint
+
+    every = max(1, settings["total_timesteps"] // CHECKPOINTS)
+
+    class Checkpoints(BaseCallback):
+        """Saves before a rollout starts, when the last save is long enough ago."""
+
+        saved = 0
+
+        def _on_step(self) -> bool:
+            return True
+
+        def _on_rollout_start(self) -> None:
+            if self.num_timesteps - self.saved >= every:
+                self.saved = self.num_timesteps
+                save_checkpoint(self.model, folder / "checkpoint")
+                write_json(folder / "checkpoint" / "settings.json", settings)
+
+    return Checkpoints()

@@ -1,0 +1,64 @@
+"""EVERY environment id, one table.
+
+Entry points are strings, so no environment module is loaded until one is made. A time limit is a
+keyword of the environment itself: no ``max_episode_steps`` stands here.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from gymnasium.envs.registration import register, registry
+
+
+class EnvRow(NamedTuple):
+    """One registered id.
+
+    Args:
+        id: As ``gymnasium.make`` takes it.
+        entry_point: ``"module:Class"`` of the environment.
+        vector_entry_point: The same for ``gymnasium.make_vec``, or ``None``.
+        kwargs: JSON-able keyword arguments that make this id what it is.
+        summary: Half a line for ``hybridrl list envs``.
+    """
+
+    id: str
+    entry_point: str
+    vector_entry_point: str | None
+    kwargs: dict[str, Any]
+    summary: str
+
+
+PARKING_LEVELS = {
+    "Normal": "bays and parallel slots with room to spare",
+    "Complex": "tight bays and parallel slots",
+    "Extreme": "parallel slots barely longer than the car",
+    "Lot": "a whole car park between parked cars",
+    "Mixed": "equal parts Normal, Complex, Extreme and Lot",
+    "Hard": "equal parts Complex bay, Complex parallel and Extreme parallel: the headline",
+    "ExtremeBay": "the narrowest bays, beyond HOPE",
+    "Ultra": "parallel slots with 0.3 to 0.6 m to spare, beyond HOPE",
+}
+
+ENVS: tuple[EnvRow, ...] = tuple(
+    EnvRow(
+        f"hybridrl/Parking-{level}-v0",
+        "hybridrl.envs.parking.env:ParkingEnv",
+        "hybridrl.envs.parking.vector_env:ParkingVectorEnv",
+        {"level": level.lower()},
+        summary,
+    )
+    for level, summary in PARKING_LEVELS.items()
+)
+
+
+def register_envs() -> None:
+    """Register every row with Gymnasium; doing it twice changes nothing."""
+    for row in ENVS:
+        if row.id not in registry:
+            register(
+                id=row.id,
+                entry_point=row.entry_point,
+                vector_entry_point=row.vector_entry_point,
+                kwargs=dict(row.kwargs),
+            )
