@@ -5,13 +5,17 @@ VENV := .venv
 BIN := $(VENV)/bin
 PIP := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test install lint coverage clean
+# Tests and workers run side by side: one thread each. Sets and dictionaries keep their order.
+export OMP_NUM_THREADS := 1
+export PYTHONHASHSEED := 0
+
+.PHONY: demo test install lint coverage tables clean
 
 demo: $(VENV)/installed  ## the planners on the parking benchmark, in minutes
 	$(BIN)/hybridrl benchmark parking --tier quick --jobs $(JOBS)
 
 test: $(VENV)/installed  ## the fast tests
-	@PYTHONHASHSEED=0 $(BIN)/pytest -q -n $(JOBS)
+	@$(BIN)/pytest -q -n $(JOBS)
 
 install: $(VENV)/installed
 
@@ -21,7 +25,12 @@ lint: $(VENV)/linters
 	$(BIN)/mypy
 
 coverage: $(VENV)/installed  ## of Python lines; compiled functions run uncompiled, so it is slow
-	NUMBA_DISABLE_JIT=1 PYTHONHASHSEED=0 $(BIN)/pytest -q -n $(JOBS) --cov --cov-report=term
+	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -n $(JOBS) --cov --cov-report=term
+
+tables: $(VENV)/installed  ## every table in results/ and in the pages, from the long CSV files
+	for csv in results/*.csv; do suite=$$(basename $$csv .csv); \
+	  $(BIN)/hybridrl benchmark $$suite --render-only --format markdown --csv $$csv > results/$$suite.md; done
+	$(BIN)/python -P -m hybridrl.benchmarks.pages README.md docs/*.md
 
 clean:
 	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage

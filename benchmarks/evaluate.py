@@ -65,6 +65,7 @@ def evaluate_name(
     episodes: int = 100,
     seed: int = 0,
     *,
+    env_kwargs: dict[str, Any] | None = None,
     deterministic: bool = True,
     trust: bool = False,
     video: Path | None = None,
@@ -79,13 +80,9 @@ def evaluate_name(
     Raises:
         ScenarioError: If no environment is given and the name is no run folder.
     """
-    if env is None:
-        if name == "random":
-            raise ScenarioError("env", None, "a Gymnasium id after `random`")
-        require_folder(name)
-        env = run_config(Path(name)).env
+    env, kwargs = environment_of(name, env, env_kwargs)
     records = []
-    with gym.make(env) as made:
+    with gym.make(env, **kwargs) as made:
         policy = load_policy(name, made, seed, trust)
         for record in evaluate_one(policy, made, episodes, seed, deterministic):
             records.append(record)
@@ -93,10 +90,33 @@ def evaluate_name(
     if video:
         from hybridrl.benchmarks.videos import film
 
-        film(name, env, video, seed, trust)
+        film(name, env, video, seed, trust, kwargs)
     if out:
         write_episodes(out, records)
     return {"policy": name, "env": env, **summary(records)}
+
+
+def environment_of(
+    name: str, env: str | None, env_kwargs: dict[str, Any] | None = None
+) -> tuple[str, dict[str, Any]]:
+    """Id and keywords of the environment to evaluate in: as asked, else those of the run.
+
+    Args:
+        name: ``random`` or a run folder.
+        env: Gymnasium id, or ``None`` for the run's.
+        env_kwargs: Keywords that win over the run's.
+
+    Raises:
+        ScenarioError: If no environment is given and the name is no run folder.
+    """
+    asked = env_kwargs or {}
+    if name == "random":
+        if env is None:
+            raise ScenarioError("env", None, "a Gymnasium id after `random`")
+        return env, asked
+    config = run_config(require_folder(name))
+    trained_in = config.settings.get("env_kwargs", {}) if env in (None, config.env) else {}
+    return env or config.env, {**trained_in, **asked}
 
 
 def require_folder(name: str) -> Path:

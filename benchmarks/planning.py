@@ -40,7 +40,6 @@ def plan_file(
         ScenarioError: If the file or a scenario in it cannot be used, or the plot cannot be made.
         UnknownNameError: If there is no such planner.
     """
-    solver = make_planner(planner)
     scenarios = load_scenarios(file)
     for scenario in scenarios:
         require_free(scenario)
@@ -49,6 +48,7 @@ def plan_file(
         if len(scenarios) != 1:
             expected = f"a file with one scenario, not {len(scenarios)}"
             raise ScenarioError("plot", str(plot), expected)
+    solver = make_planner(planner)
     answers = []
     for scenario in scenarios:
         result = solver.plan(scenario, budget=budget, seed=seed)

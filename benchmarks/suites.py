@@ -69,7 +69,7 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"scenes": 2, "budget": 0.2},
-            "quick": {"scenes": 20, "budget": 0.5},
+            "quick": {"scenes": 20, "budget": 1.0},
             "cpu": {"scenes": 200, "budget": 2.0},
             "full": {"scenes": 2000, "budget": 4.0},
         },

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+import copy
+import functools
 import shutil
 import sys
-import tomllib
-from collections.abc import Sequence
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,24 +24,7 @@ if TYPE_CHECKING:
 
 EPISODES = 100  # of the final evaluation
 CHECKPOINTS = 10  # a run
-
-
-def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
-    """Read ``key=value`` pairs; values are TOML, and bare words are text.
-
-    Raises:
-        ScenarioError: If a pair has no ``=`` or its key is no name.
-    """
-    settings: dict[str, Any] = {}
-    for pair in pairs:
-        key, equals, value = pair.partition("=")
-        if not equals or not key.strip():
-            raise ScenarioError("set", pair, "key=value, as in learning_rate=3e-4")
-        try:
-            settings |= tomllib.loads(f"{key} = {value}")
-        except tomllib.TOMLDecodeError:
-            settings[key.strip()] = value.strip()
-    return settings
+_NOT_ARGUMENTS = (*RUN_KEYS, "env_kwargs", "device", "tensorboard")
 
 
 def train_config(
@@ -48,18 +32,29 @@ def train_config(
     env: str,
     seed: int = 0,
     overrides: dict[str, Any] | None = None,
+    env_kwargs: dict[str, Any] | None = None,
     device: str = "auto",
     tensorboard: bool = False,
     command: str = "",
 ) -> RunConfig:
     """The run that ``hybridrl train`` makes, checked before anything starts.
 
+    Args:
+        agent: A registered agent.
+        env: Gymnasium id.
+        seed: Of the environment and the agent.
+        overrides: Settings over those of the preset.
+        env_kwargs: Keywords of the environment.
+        device: As torch names it, or ``auto``.
+        tensorboard: Log for it too.
+        command: The command line, for the record.
+
     Raises:
         UnknownNameError: If the agent or a setting is unknown.
         gymnasium.error.UnregisteredEnv: If the environment is.
         ScenarioError: If the number of steps or environments is below 1.
     """
-    gym.spec(env)
+    gym.make(env, **(env_kwargs or {})).close()
     settings = resolve(agent, env, overrides or {})
     for key in RUN_KEYS:
         if not (isinstance(settings[key], int) and settings[key] > 0):
@@ -70,7 +65,12 @@ def train_config(
         agent=agent,
         work="hybridrl.benchmarks.train:train_one",
         seed=seed,
-        settings={**settings, "device": device, "tensorboard": tensorboard},
+        settings={
+            **settings,
+            "env_kwargs": env_kwargs or {},
+            "device": device,
+            "tensorboard": tensorboard,
+        },
         command=command,
     )
 
@@ -124,7 +124,8 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     done = _steps_done(folder, settings)
     logs = folder / f"resumed-{done}" if done else folder
     logs.mkdir(exist_ok=True)
-    venv = make_venv(config.env, settings["n_envs"], config.seed, logs)
+    made = functools.partial(gym.make, config.env, **settings["env_kwargs"])
+    venv = make_venv(made, settings["n_envs"], config.seed, logs)
     model = build_model(config.agent, venv, settings, config.seed, settings["device"])
     if done:
         load_checkpoint(model, folder / "checkpoint")
@@ -139,7 +140,7 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     venv.close()
     model.save(folder / "model.zip")
     save_weights(model, folder / "parameters.pth")
-    with gym.make(config.env) as env:
+    with made() as env:
         episodes = min(EPISODES, max(1, settings["total_timesteps"] // 100))
         records = list(
             evaluate_one(model, env, episodes, config.seed, timestep=model.num_timesteps)
@@ -148,13 +149,15 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     return {"steps": model.num_timesteps, **summary(records)}
 
 
-def make_venv(env: str, n_envs: int, seed: int, folder: Path | None = None) -> VecEnv:
+def make_venv(
+    make: Callable[[], gym.Env[Any, Any]], n_envs: int, seed: int, folder: Path
+) -> VecEnv:
     """``n_envs`` copies of an environment; one row an episode goes to ``folder/monitor.csv``."""
     from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-    venv = DummyVecEnv([lambda: gym.make(env) for _ in range(n_envs)])
+    venv = DummyVecEnv([make] * n_envs)
     venv.seed(seed)
-    return VecMonitor(venv, None if folder is None else str(folder / "monitor.csv"))
+    return VecMonitor(venv, str(folder / "monitor.csv"))
 
 
 def build_model(
@@ -166,7 +169,8 @@ def build_model(
         ScenarioError: If the agent cannot act in the environment's action space.
     """
     cls = agent_class(agent)
-    own = {k: v for k, v in settings.items() if k not in (*RUN_KEYS, "device", "tensorboard")}
+    # A copy, because algorithms write into their policy_kwargs.
+    own = copy.deepcopy({k: v for k, v in settings.items() if k not in _NOT_ARGUMENTS})
     nested = isinstance(env.observation_space, gym.spaces.Dict)
     policy = own.pop("policy", "MultiInputPolicy" if nested else "MlpPolicy")
     try:

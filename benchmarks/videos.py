@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.benchmarks.animation import save_animation
-from hybridrl.benchmarks.evaluate import FIRST_SEED, load_policy, predictor, run_config
+from hybridrl.benchmarks.evaluate import FIRST_SEED, environment_of, load_policy, predictor
 from hybridrl.benchmarks.planning import FILMS, plan_file, require_suffix
 
 Frame = NDArray[np.uint8]
@@ -42,11 +42,19 @@ def render_anything(
         plan_file(Path(name), planner, budget, seed, plot=out)
         return out
     if Path(name).is_dir():
-        return film(name, run_config(Path(name)).env, out, seed)
+        env, kwargs = environment_of(name, None)
+        return film(name, env, out, seed, env_kwargs=kwargs)
     return film("random", name, out, seed)
 
 
-def film(policy: str, env: str, out: Path, seed: int = 0, trust: bool = False) -> Path:
+def film(
+    policy: str,
+    env: str,
+    out: Path,
+    seed: int = 0,
+    trust: bool = False,
+    env_kwargs: dict[str, Any] | None = None,
+) -> Path:
     """Film one episode of a policy.
 
     Args:
@@ -55,12 +63,13 @@ def film(policy: str, env: str, out: Path, seed: int = 0, trust: bool = False) -
         out: A ``.gif`` or ``.mp4`` file.
         seed: Of the episode.
         trust: Allow unpickling.
+        env_kwargs: Keywords of the environment.
 
     Raises:
         ScenarioError: If the suffix is another.
     """
     require_suffix("out", out, FILMS)
-    with gym.make(env, render_mode="rgb_array") as made:
+    with gym.make(env, render_mode="rgb_array", **(env_kwargs or {})) as made:
         actor = load_policy(policy, made, seed, trust)
         frames = list(islice(_frames(actor, made, seed), LONGEST))
         fps = float(made.metadata.get("render_fps") or 10)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -23,12 +23,21 @@ from hybridrl.console import (
     show_values,
 )
 
+if TYPE_CHECKING:
+    from hybridrl.benchmarks.runner import Report
+
 # Plain help: the rich one takes a fifth of a second more to start.
 app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
 
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 Seed = Annotated[int, typer.Option(help="Random seed (the first, where there are several).")]
 Out = Annotated[Path, typer.Option(help="Folder of run folders.")]
+
+
+EnvKwargs = Annotated[
+    list[str] | None,
+    typer.Option("--env-kwargs", help="key=value of the environment; may be repeated."),
+]
 
 
 class Kind(StrEnum):
@@ -99,7 +108,7 @@ def plan(
 
 def _short(answer: dict[str, Any]) -> dict[str, Any]:
     keys = ("scenario", "success", "length", "gear_changes", "clearance", "seconds")
-    return {k: round(v, 3) if isinstance(v := answer[k], float) else v for k in keys}
+    return {key: answer[key] for key in keys}
 
 
 @app.command()
@@ -111,7 +120,9 @@ def benchmark(
     envs: Annotated[
         str | None, typer.Option("--envs", "--classes", help="Names between commas.")
     ] = None,
-    tier: Annotated[str, typer.Option(help="smoke, quick, cpu or full.")] = "quick",
+    tier: Annotated[
+        str | None, typer.Option(help="smoke, quick, cpu or full [default: quick].")
+    ] = None,
     smoke: Annotated[bool, typer.Option("--smoke", help="Short for --tier smoke.")] = False,
     scenes: Annotated[int | None, typer.Option(help="Scenes a class.")] = None,
     budget: Annotated[float | None, typer.Option(help="CPU seconds a scene.")] = None,
@@ -123,6 +134,7 @@ def benchmark(
     render_only: Annotated[
         bool, typer.Option("--render-only", help="Print the tables of what was run before.")
     ] = False,
+    headline: Annotated[bool, typer.Option("--headline", help="The last table only.")] = False,
     form: Annotated[
         str, typer.Option("--format", help="rich, markdown, csv, json or latex.")
     ] = "rich",
@@ -139,25 +151,38 @@ def benchmark(
 
     form = "json" if as_json else form
     tables.require_format(form)
+    tier = "smoke" if smoke else tier
     if render_only:
-        chosen = "smoke" if smoke else None
-        report = runner.report_from_csv(suite, runner.stored_csv(suite, csv, out), chosen)
+        report = runner.report_from_csv(suite, runner.stored_csv(suite, csv, out), tier)
     else:
-        request = runner.make_request(
-            suite,
-            "smoke" if smoke else tier,
-            agents,
-            envs,
-            seeds,
-            seed,
-            command_line(),
-            scenes=scenes,
-            budget=budget,
+        report = runner.run_suite(
+            runner.make_request(
+                suite,
+                tier or "quick",
+                agents,
+                envs,
+                seeds,
+                seed,
+                command_line(),
+                scenes=scenes,
+                budget=budget,
+            ),
+            out,
+            csv,
+            engine,
+            jobs,
+            shard,
+            fresh,
+            progress,
         )
-        report = runner.run_suite(request, out, csv, engine, jobs, shard, fresh, progress)
-    show(tables.render(report.tables, report.rows, form))
+    shown = report.tables[-1:] if headline else report.tables
+    show(tables.render(shown, report.rows, form))
     for figure in runner.plot_report(suite, report, plots) if plots else []:
         say(str(figure))
+    _end_benchmark(report, out)
+
+
+def _end_benchmark(report: Report, out: Path) -> None:
     for failure in report.failed:
         say(f"failed: {failure.config.folder(out)}: {failure.error}")
     say(str(report.csv))
@@ -178,6 +203,7 @@ def train(
     settings: Annotated[
         list[str] | None, typer.Option("--set", help="key=value; may be repeated.")
     ] = None,
+    env_kwargs: EnvKwargs = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the checkpoint.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Start again.")] = False,
     tensorboard: Annotated[bool, typer.Option("--tensorboard", help="Log for it too.")] = False,
@@ -186,10 +212,14 @@ def train(
 ) -> None:
     """Train an agent; its run folder holds everything that is needed to repeat or resume it."""
     from hybridrl.benchmarks import train as training
+    from hybridrl.benchmarks.settings import parse_settings
 
     own = {"total_timesteps": steps, "n_envs": n_envs}
-    overrides = {k: v for k, v in own.items() if v} | training.parse_settings(settings or [])
-    config = training.train_config(agent, env, seed, overrides, device, tensorboard, command_line())
+    overrides = {k: v for k, v in own.items() if v} | parse_settings(settings or [])
+    kwargs = parse_settings(env_kwargs or [])
+    config = training.train_config(
+        agent, env, seed, overrides, kwargs, device, tensorboard, command_line()
+    )
     result = training.train(config, out, resume, fresh)
     folder = config.folder(out)
     if result.status == "failed":
@@ -207,6 +237,7 @@ def evaluate(
     env: Annotated[str | None, typer.Argument(help="Gymnasium id [default: the run's].")] = None,
     episodes: Annotated[int, typer.Option(min=1, help="How many.")] = 100,
     seed: Seed = 0,
+    env_kwargs: EnvKwargs = None,
     stochastic: Annotated[bool, typer.Option("--stochastic", help="Sample actions.")] = False,
     trust: Annotated[
         bool, typer.Option("--trust", help="Unpickle model.zip: runs code from the file.")
@@ -217,6 +248,7 @@ def evaluate(
 ) -> None:
     """Roll out a policy on seeds that training never saw."""
     from hybridrl.benchmarks.evaluate import evaluate_name
+    from hybridrl.benchmarks.settings import parse_settings
 
     with progress(episodes) as ticker:
         numbers = evaluate_name(
@@ -224,6 +256,7 @@ def evaluate(
             env,
             episodes,
             seed,
+            env_kwargs=parse_settings(env_kwargs or []),
             deterministic=not stochastic,
             trust=trust,
             video=video,

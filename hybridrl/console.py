@@ -79,7 +79,7 @@ def show_records(
         return say(f"{title}: {empty}")
     from hybridrl.benchmarks.tables import Table, to_text
 
-    rows = tuple(tuple("" if v is None else str(v) for v in r.values()) for r in records)
+    rows = tuple(tuple(_cell(value) for value in record.values()) for record in records)
     show(to_text([Table(title, tuple(records[0]), rows)], width=_width()))
 
 
@@ -87,14 +87,15 @@ def show_values(title: str, values: Mapping[str, Any], as_json: bool) -> None:
     """One record, as JSON or as two columns."""
     if as_json:
         return show_json(dict(values))
-    pairs = [{"what": key, "value": _short(value)} for key, value in values.items()]
-    show_records(title, pairs, False)
+    show_records(title, [{"what": key, "value": v} for key, v in values.items()], False)
 
 
-def _short(value: Any) -> Any:
+def _cell(value: Any) -> str:
     if isinstance(value, list):
-        return ", ".join(str(_short(v)) for v in value)
-    return f"{value:.4g}" if isinstance(value, float) else value
+        return ", ".join(_cell(item) for item in value)
+    if isinstance(value, float):
+        return f"{value:,.0f}" if abs(value) >= 1000 else f"{value:.4g}"
+    return "" if value is None else str(value)
 
 
 def _width() -> int:

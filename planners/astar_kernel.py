@@ -28,6 +28,7 @@ class Task(NamedTuple):
     """What is searched: all that stays the same during one search.
 
     Args:
+        root: Pose where the search begins, shape ``(3,)``.
         target: Pose to reach, shape ``(3,)``.
         body: Body rectangle.
         obstacles: Filled convex polygons.
@@ -36,6 +37,7 @@ class Task(NamedTuple):
         radius: Minimum turning radius, metres.
     """
 
+    root: Array
     target: Array
     body: Body
     obstacles: Obstacles
@@ -52,6 +54,8 @@ class Rules(NamedTuple):
         lengths: Of the primitives, metres, increasing, shape ``(L,)``.
         cell: Side of a cell, metres.
         heading_cell: Range of headings in a cell, radians.
+        fine: Factor on both near the root.
+        fine_radius: How near, metres.
         margin: Kept to the first contact along an arc that is not free, metres.
         weight: Of the heuristic; the answer costs at most this many times the best on the grid.
         gear_cost: Metres for each change of direction.
@@ -63,6 +67,8 @@ class Rules(NamedTuple):
     lengths: Array
     cell: float
     heading_cell: float
+    fine: float
+    fine_radius: float
     margin: float
     weight: float
     gear_cost: float
@@ -76,14 +82,14 @@ class Best(NamedTuple):
     Args:
         cost: Of the whole path, metres, shape ``(1,)``; infinite without one.
         node: Where the word begins, shape ``(1,)``.
-        count: Segments of the word, shape ``(1,)``.
+        segments: Of the word, shape ``(1,)``.
         curvature: Of its segments, shape ``(5,)``.
         length: Signed, metres, shape ``(5,)``.
     """
 
     cost: Array
     node: NDArray[np.int64]
-    count: NDArray[np.int64]
+    segments: NDArray[np.int64]
     curvature: Array
     length: Array
 
@@ -97,12 +103,16 @@ def make_best() -> Best:
 
 @njit(cache=True, error_model="numpy")
 def cell_key(x: float, y: float, heading: float, gear: int, task: Task, rules: Rules) -> int:
-    """One number for each cell of position, heading and gear."""
-    i = int((x - task.bounds[0]) / rules.cell)
-    j = int((y - task.bounds[2]) / rules.cell)
-    sectors = math.ceil(TWO_PI / rules.heading_cell)
-    k = int((heading % TWO_PI) / rules.heading_cell) % sectors
-    return ((i * 65536 + j) * 1024 + k) * 2 + gear
+    """One number for each cell of position, heading and gear: finer cells near the root."""
+    dx = x - task.root[0]
+    dy = y - task.root[1]
+    fine = dx * dx + dy * dy < rules.fine_radius * rules.fine_radius
+    share = rules.fine if fine else 1.0
+    i = int((x - task.bounds[0]) / (share * rules.cell))
+    j = int((y - task.bounds[2]) / (share * rules.cell))
+    sectors = math.ceil(TWO_PI / (share * rules.heading_cell))
+    k = int((heading % TWO_PI) / (share * rules.heading_cell)) % sectors
+    return (((i << 20) + j) * 4096 + k) * 4 + 2 * int(fine) + gear
 
 
 @njit(cache=True, error_model="numpy")
@@ -114,8 +124,9 @@ def estimate(x: float, y: float, heading: float, task: Task) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def plant(x: float, y: float, heading: float, tree: SearchTree, task: Task, rules: Rules) -> None:
-    """Add a root."""
+def plant(tree: SearchTree, task: Task, rules: Rules) -> None:
+    """Add the root to an empty tree."""
+    x, y, heading = task.root[0], task.root[1], task.root[2]
     key = cell_key(x, y, heading, 0, task, rules)
     node = add_node(tree, find_row(tree, key), key, x, y, heading, 0.0, 0.0, 0.0, -1)
     push(tree, rules.weight * estimate(x, y, heading, task), node)
@@ -206,7 +217,7 @@ def _shoot(
     if cost < best.cost[0]:
         best.cost[0] = cost
         best.node[0] = node
-        best.count[0] = n
+        best.segments[0] = n
         best.curvature[:n] = curvature[:n]
         best.length[:n] = length[:n]
 
@@ -227,11 +238,11 @@ def search(
     room = len(tree.cost) - len(rules.curvatures) * 2 * (len(rules.lengths) + 1)
     done = 0
     while done < expansions:
-        if tree.count[1] == 0:
+        if tree.used[1] == 0:
             return (DONE if best.cost[0] < np.inf else EXHAUSTED), done
         if tree.heap_key[0] >= best.cost[0]:
             return DONE, done
-        if tree.count[0] > room:
+        if tree.used[0] > room:
             return FULL, done
         node = pop(tree)
         if tree.table_node[tree.cell[node]] != node:

@@ -45,7 +45,7 @@ def distance_map(
     bounds: Bounds,
     body: Body,
     obstacles: Obstacles,
-    cell: float = 0.25,
+    cell: float = 0.4,
 ) -> DistanceMap:
     """Distances of every cell to a target.
 
@@ -76,7 +76,7 @@ def look_up(field: DistanceMap, x: float, y: float) -> float:
     i = min(max(int((x - field.x) / field.cell), 0), field.distance.shape[0] - 1)
     j = min(max(int((y - field.y) / field.cell), 0), field.distance.shape[1] - 1)
     # Both ends may lie half a diagonal off the centres of their cells.
-    return max(0.0, field.distance[i, j] / DETOUR - 1.5 * field.cell)
+    return max(0.0, float(field.distance[i, j]) / DETOUR - 1.5 * field.cell)
 
 
 @njit(cache=True, error_model="numpy")

@@ -146,6 +146,22 @@ def find_free(
         scratch.goal_reach[:] = -1.0
     start = (start_x, start_y, start_heading)
     goal = (goal_x, goal_y, goal_heading)
+    return find_free_knowing(
+        start, goal, rule, body, obstacles, bounds, curvature_out, length_out, scratch
+    )
+
+
+@njit(cache=True, error_model="numpy")
+def find_free_knowing(
+    start: tuple[float, float, float], goal: tuple[float, float, float],
+    rule: SearchRule, body: Body, obstacles: Obstacles, bounds: Bounds,
+    curvature_out: Array, length_out: Array, scratch: Scratch,
+) -> int:  # fmt: skip
+    """:func:`find_free` with what is known of both ends in ``start_reach`` and ``goal_reach``.
+
+    A simulator that has measured how far turns are free hands that over instead of measuring again.
+    Entries are exact free lengths, or -1 where unknown; unknown ones are filled in when needed.
+    """
     n, shortest = _rank(start, goal, rule, scratch, curvature_out, length_out)
     tested = 0
     segments = 0
@@ -160,13 +176,17 @@ def find_free(
         tested += 1
         scratch.cost[i] = np.inf
         _to_metres(scratch.table[i], rule.radii[r], curvature_out, length_out)
-        if _inside(start, goal, total, curvature_out, length_out, bounds) and _free(
-            start, goal, rule.radii[r], curvature_out, length_out,
-            scratch.start_reach[r], scratch.goal_reach[r], body, obstacles,
+        if (
+            _ends_free(
+                start, goal, rule.radii[r], curvature_out, length_out,
+                scratch.start_reach[r], scratch.goal_reach[r], body, obstacles,
+            )
+            and _inside(start, goal, total, curvature_out, length_out, bounds)
+            and _middle_free(start, curvature_out, length_out, body, obstacles)
         ):  # fmt: skip
             segments = _join(curvature_out, length_out)
             if segments == 0:
-                break
+                break  # the start is the goal
     scratch.tested[0] = tested
     return segments
 
@@ -239,21 +259,35 @@ def _to_metres(row: Array, radius: float, curvature: Array, length: Array) -> No
 
 
 @njit(cache=True, error_model="numpy")
-def _free(
+def _last_segment(curvature: Array) -> int:
+    """Index of a word's last turn; words begin and end with one."""
+    last = SEGMENTS - 1
+    while last > 0 and curvature[last] == 0.0:
+        last -= 1
+    return last
+
+
+@njit(cache=True, error_model="numpy")
+def _ends_free(
     start: tuple[float, float, float], goal: tuple[float, float, float], radius: float,
     curvature: Array, length: Array, start_reach: Array, goal_reach: Array,
     body: Body, obstacles: Obstacles,
 ) -> bool:  # fmt: skip
-    """Whether the body drives a word without contact: cheap end pieces first."""
-    last = SEGMENTS - 1
-    while last > 0 and curvature[last] == 0.0:
-        last -= 1
-    if not _end_free(goal, radius, curvature[last], -length[last], goal_reach, body, obstacles):
-        return False
-    if not _end_free(start, radius, curvature[0], length[0], start_reach, body, obstacles):
-        return False
+    """Whether the first and the last turn of a word are free: a comparison once they are known."""
+    last = _last_segment(curvature)
+    return _end_free(
+        goal, radius, curvature[last], -length[last], goal_reach, body, obstacles
+    ) and _end_free(start, radius, curvature[0], length[0], start_reach, body, obstacles)
+
+
+@njit(cache=True, error_model="numpy")
+def _middle_free(
+    start: tuple[float, float, float], curvature: Array, length: Array,
+    body: Body, obstacles: Obstacles,
+) -> bool:  # fmt: skip
+    """Whether the segments between the first and the last turn are free."""
     x, y, heading = advance_pose(start[0], start[1], start[2], curvature[0], length[0])
-    for j in range(1, last):
+    for j in range(1, _last_segment(curvature)):
         k, s = curvature[j], length[j]
         if free_length(x, y, heading, k, s, body, obstacles) < abs(s):
             return False

@@ -138,6 +138,9 @@ def body_polygon(pose: Pose | NDArray[np.float64], vehicle: VehicleSpec) -> shap
 def require_free(scenario: Scenario, *names: str) -> None:
     """Refuse a scenario whose start or goal body overlaps an obstacle.
 
+    A start must not even touch one: contact from there on could not be told from rounding. A goal
+    may, because parking covers only most of it.
+
     Args:
         scenario: What to check.
         names: Of ``start`` and ``goal``, those that must be free; both when none is given.
@@ -148,11 +151,14 @@ def require_free(scenario: Scenario, *names: str) -> None:
     for name in names or ("start", "goal"):
         box = body_polygon(getattr(scenario, name), scenario.vehicle)
         for i, ring in enumerate(scenario.obstacles):
-            if box.intersection(shapely.Polygon(ring)).area > 1e-9:
+            polygon = shapely.Polygon(ring)
+            overlaps = box.intersection(polygon).area > 1e-9
+            if overlaps or (name == "start" and box.distance(polygon) < 1e-9):
+                verb = "overlap" if overlaps else "touch"
                 raise ScenarioError(
                     name,
                     getattr(scenario, name),
-                    f"a pose whose body does not overlap obstacles[{i}]; move one of the two",
+                    f"a pose whose body does not {verb} obstacles[{i}]; move one of the two",
                 )
 
 

@@ -27,7 +27,7 @@ class SearchTree(NamedTuple):
         heap_node: Nodes in the heap, shape ``(N,)``.
         table_key: Cells, -1 where a row is free, shape ``(2**k,)``.
         table_node: The cheapest node of each cell, shape ``(2**k,)``.
-        count: Number of nodes and number in the heap, shape ``(2,)``.
+        used: Number of nodes and number in the heap, shape ``(2,)``.
     """
 
     pose: Array
@@ -39,7 +39,7 @@ class SearchTree(NamedTuple):
     heap_node: NDArray[np.int64]
     table_key: NDArray[np.int64]
     table_node: NDArray[np.int64]
-    count: NDArray[np.int64]
+    used: NDArray[np.int64]
 
 
 def make_tree(capacity: int) -> SearchTree:
@@ -62,9 +62,9 @@ def make_tree(capacity: int) -> SearchTree:
 @njit(cache=True, error_model="numpy")
 def clear(tree: SearchTree) -> None:
     """Forget all nodes; only the rows that were used are written."""
-    for i in range(tree.count[0]):
+    for i in range(tree.used[0]):
         tree.table_key[tree.cell[i]] = EMPTY
-    tree.count[:] = 0
+    tree.used[:] = 0
 
 
 @njit(cache=True, error_model="numpy")
@@ -92,8 +92,8 @@ def add_node(
     parent: int,
 ) -> int:
     """Append a node as the best of its cell; its index."""
-    node = tree.count[0]
-    tree.count[0] += 1
+    node = int(tree.used[0])
+    tree.used[0] += 1
     tree.pose[node, 0] = x
     tree.pose[node, 1] = y
     tree.pose[node, 2] = heading
@@ -110,8 +110,8 @@ def add_node(
 @njit(cache=True, error_model="numpy")
 def push(tree: SearchTree, key: float, node: int) -> None:
     """Put a node into the open list."""
-    i = tree.count[1]
-    tree.count[1] += 1
+    i = tree.used[1]
+    tree.used[1] += 1
     while i > 0:
         up = (i - 1) >> 1
         if tree.heap_key[up] <= key:
@@ -126,9 +126,9 @@ def push(tree: SearchTree, key: float, node: int) -> None:
 @njit(cache=True, error_model="numpy")
 def pop(tree: SearchTree) -> int:
     """Take the node of the smallest key out of the open list, which must not be empty."""
-    top = tree.heap_node[0]
-    tree.count[1] -= 1
-    n = tree.count[1]
+    top = int(tree.heap_node[0])
+    tree.used[1] -= 1
+    n = tree.used[1]
     key = tree.heap_key[n]
     node = tree.heap_node[n]
     i = 0

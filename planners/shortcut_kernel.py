@@ -76,9 +76,7 @@ def append(table: ArcTable, curvature: float, length: float) -> bool:
         return False
     table.curvature[n] = curvature
     table.length[n] = length
-    x, y, h = advance_pose(
-        table.knot[n, 0], table.knot[n, 1], table.knot[n, 2], curvature, length
-    )
+    x, y, h = advance_pose(table.knot[n, 0], table.knot[n, 1], table.knot[n, 2], curvature, length)
     table.knot[n + 1, 0], table.knot[n + 1, 1], table.knot[n + 1, 2] = x, y, h
     table.along[n + 1] = table.along[n] + abs(length)
     table.size[0] = n + 1
@@ -204,9 +202,7 @@ def improve(
         idle += 1
         if last - first < 0.02:
             continue
-        found = try_shortcut(
-            table, first, last, cost, course, scratch, curvature, length, other
-        )
+        found = try_shortcut(table, first, last, cost, course, scratch, curvature, length, other)
         if found < cost - GAIN:
             copy_table(other, table)
             cost = found

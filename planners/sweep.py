@@ -6,7 +6,10 @@ contact of two separate convex shapes is always a corner of one on an edge of th
 it the smallest root of a few circle-line equations: no sampling, no inflation, nothing between
 samples to lose.
 
-Reversing and turning right are mirrored to driving forward and turning left.
+Reversing and turning right are mirrored to driving forward and turning left. While the centre of
+rotation lies beyond the side of the body, only its front, the part of the inner side ahead of the
+axle and the part of the outer side behind it move outwards, so three sides and three corners are
+all that can meet anything first.
 """
 
 from __future__ import annotations
@@ -33,55 +36,40 @@ def _turn_from(ax: float, ay: float, bx: float, by: float) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _corner_on_side(
-    px: float,
-    py: float,
-    side: float,
-    low: float,
-    high: float,
-    rho2: float,
-    upright: bool,
-    best: float,
+def _obstacle_corner(
+    u: float, v: float, radius: float, rear: float, front: float, half: float, best: float
 ) -> float:
-    """Angle until a point, circling clockwise, meets one side of the body.
+    """Angle until an obstacle corner at ``(u, v)`` in the vehicle frame meets the body.
 
-    Coordinates are relative to the turning centre. ``upright`` sides lie at x = ``side`` with y in
-    [``low``, ``high``]; the others at y = ``side`` with x in that range.
+    The corner circles clockwise around ``(0, radius)``. Only outward moving sides can meet it
+    first: the front, the inner side ahead of the axle and the outer side behind it.
     """
-    left = rho2 - side * side
-    if left < 0.0:
-        return best
-    root = math.sqrt(left)
-    for sign in (-1.0, 1.0):
-        other = sign * root
-        if low <= other <= high:
-            wx, wy = (side, other) if upright else (other, side)
-            best = min(best, _turn_from(wx, wy, px, py))
+    y = v - radius
+    rho2 = u * u + y * y
+    inner = half - radius
+    outer = -half - radius
+    left = rho2 - front * front
+    if left >= inner * inner and left <= outer * outer:
+        best = min(best, _turn_from(front, -math.sqrt(left), u, y))
+    left = rho2 - inner * inner
+    if left >= 0.0 and left <= front * front:
+        best = min(best, _turn_from(math.sqrt(left), inner, u, y))
+    left = rho2 - outer * outer
+    if left >= 0.0 and left <= rear * rear:
+        best = min(best, _turn_from(-math.sqrt(left), outer, u, y))
     return best
 
 
 @njit(cache=True, error_model="numpy")
-def _obstacle_corner(
-    u: float, v: float, radius: float, rear: float, front: float, half: float, best: float
-) -> float:
-    """Angle until an obstacle corner at ``(u, v)`` in the vehicle frame meets the body."""
-    px = u
-    py = v - radius
-    rho2 = px * px + py * py
-    low = -half - radius
-    high = half - radius
-    best = _corner_on_side(px, py, front, low, high, rho2, True, best)
-    best = _corner_on_side(px, py, rear, low, high, rho2, True, best)
-    best = _corner_on_side(px, py, low, rear, front, rho2, False, best)
-    return _corner_on_side(px, py, high, rear, front, rho2, False, best)
-
-
-@njit(cache=True, error_model="numpy")
 def _body_corners(
-    au: float, av: float, bu: float, bv: float, radius: float,
+    au: float, av: float, bu: float, bv: float, inward: float, radius: float,
     rear: float, front: float, half: float, best: float,
 ) -> float:  # fmt: skip
-    """Angle until a corner of the body, circling counter-clockwise, meets the edge ``a b``."""
+    """Angle until a corner of the body enters through the edge ``a b``.
+
+    The corners circle counter-clockwise around ``(0, radius)``; the inner rear one only ever moves
+    inwards. ``inward`` is the sign of the root at which a circle enters the polygon.
+    """
     ex = bu - au
     ey = bv - av
     length = math.sqrt(ex * ex + ey * ey)
@@ -89,20 +77,18 @@ def _body_corners(
         return best
     ex /= length
     ey /= length
-    ax = au
     ay = av - radius
-    foot = -(ax * ex + ay * ey)  # arc position on the edge nearest to the centre
-    off = ax * ey - ay * ex
-    for i in range(4):
-        cx = front if i < 2 else rear
-        cy = (half if i % 2 else -half) - radius
+    foot = -(au * ex + ay * ey)  # place on the edge nearest to the centre
+    off = au * ey - ay * ex
+    for i in range(3):
+        cx = rear if i == 2 else front
+        cy = (half if i == 0 else -half) - radius
         left = cx * cx + cy * cy - off * off
         if left < 0.0:
             continue
-        root = math.sqrt(left)
-        for t in (foot - root, foot + root):
-            if 0.0 <= t <= length:
-                best = min(best, _turn_from(cx, cy, ax + t * ex, ay + t * ey))
+        t = foot + inward * math.sqrt(left)
+        if 0.0 <= t <= length:
+            best = min(best, _turn_from(cx, cy, au + t * ex, ay + t * ey))
     return best
 
 
@@ -144,7 +130,7 @@ def _ring_contact(
             best = _straight_contact(au, av, bu, bv, front, half, best)
         else:
             best = _obstacle_corner(bu, bv, radius, rear, front, half, best)
-            best = _body_corners(au, av, bu, bv, radius, rear, front, half, best)
+            best = _body_corners(au, av, bu, bv, gear * side, radius, rear, front, half, best)
         au, av = bu, bv
     return best
 
@@ -174,7 +160,7 @@ def free_length(
         x: Rear axle, world frame, metres. The pose must be free.
         y: See ``x``.
         heading: Radians.
-        curvature: Of the arc, 1/m, positive to the left.
+        curvature: Of the arc, 1/m, positive to the left; its radius must exceed half the width.
         length: Signed arc length wanted, metres; negative in reverse.
         body: Body rectangle.
         obstacles: Filled convex polygons.

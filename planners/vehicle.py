@@ -55,6 +55,10 @@ class VehicleSpec:
                 )
         if self.max_steer >= math.pi / 2:
             raise ScenarioError("vehicle.max_steer", self.max_steer, "radians below pi/2")
+        if self.min_radius <= self.width / 2:
+            raise ScenarioError(
+                "vehicle.max_steer", self.max_steer, "a turning radius of more than half the width"
+            )
 
     @property
     def length(self) -> float:

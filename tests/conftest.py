@@ -1,9 +1,4 @@
-"""What all tests share: one thread, repeatable randomness, a folder for runs."""
-
-import os
-
-for name in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS"):
-    os.environ.setdefault(name, "1")
+"""What all tests share: repeatable randomness, and the command line in an empty folder."""
 
 from pathlib import Path
 

@@ -148,7 +148,7 @@ def _ring_straight(
 @njit(cache=True, error_model="numpy")
 def _quadrant(
     rings: Array, offsets: NDArray[np.int64], near: NDArray[np.int64], count: int,
-    vehicle: Any, gear: float, side: float, horizon: float, sine: Array, out: Array,
+    vehicle: Any, gear: float, side: float, horizon: float, sine: Array, out: Array, reach: Array,
 ) -> None:  # fmt: skip
     """Free lengths of the ten turning motions of one gear and one side."""
     rear, front = (vehicle.rear, vehicle.front) if gear > 0 else (-vehicle.front, -vehicle.rear)
@@ -163,15 +163,25 @@ def _quadrant(
     first = 0 if gear > 0 else STEERS
     for lane in range(10):
         index = first + 10 - int(side) * (lane + 1)
-        out[index] = horizon
-        if sine[lane] <= 1.0:
-            out[index] = min(horizon, vehicle.radius[lane] * math.asin(sine[lane]))
+        out[index] = min(horizon, _contact_length(sine[lane], vehicle.radius[lane]))
+    # The same turns begin Reeds-Shepp words: remember how far they are free within one decision.
+    way = (0 if side > 0 else 2) + (0 if gear > 0 else 1)
+    for r in range(len(reach)):
+        lane = 9 + r
+        length = _contact_length(sine[lane], vehicle.radius[lane])
+        reach[r, way] = length if length < vehicle.step else -1.0
+
+
+@njit(cache=True, error_model="numpy")
+def _contact_length(sine: float, radius: float) -> float:
+    """Arc length at first contact, ``inf`` without one."""
+    return radius * math.asin(sine) if sine <= 1.0 else np.inf
 
 
 @njit(cache=True, error_model="numpy")
 def free_lengths(
     rings: Array, offsets: NDArray[np.int64], near: NDArray[np.int64], count: int,
-    vehicle: Any, horizon: float, sine: Array, out: Array,
+    vehicle: Any, horizon: float, sine: Array, out: Array, reach: Array,
 ) -> None:  # fmt: skip
     """Distance each of the 42 motions drives before it first touches an obstacle.
 
@@ -184,10 +194,12 @@ def free_lengths(
         horizon: Longest motion, metres (at most one full-speed decision).
         sine: Scratch, shape ``(LANES,)``.
         out: Written: metres in [0, ``horizon``], shape ``(42,)``; equal to ``horizon`` when free.
+        reach: Written: free length of the turns of each search radius (columns: left forward, left
+            reverse, right forward, right reverse), -1 where one decision is free, ``(3, 4)``.
     """
     for gear in (1.0, -1.0):
         for side in (1.0, -1.0):
-            _quadrant(rings, offsets, near, count, vehicle, gear, side, horizon, sine, out)
+            _quadrant(rings, offsets, near, count, vehicle, gear, side, horizon, sine, out, reach)
         box = vehicle.reach[0 if gear > 0 else 1]
         front = vehicle.front if gear > 0 else -vehicle.rear
         best = horizon

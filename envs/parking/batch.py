@@ -26,6 +26,7 @@ class Batch(NamedTuple):
         offsets: First corner of each obstacle, shape ``(N, M + 1)``.
         circles: Bounding circles, shape ``(N, M, 3)``.
         trace: Driven arcs (curvature, signed length), shape ``(N, T, 2)``.
+        table: Of the lidar mask, shared by all scenes, shape ``(120, bins, 48)``.
     """
 
     rows: NDArray[np.void]
@@ -33,6 +34,7 @@ class Batch(NamedTuple):
     offsets: NDArray[np.int64]
     circles: Array
     trace: Array
+    table: NDArray[np.int8]
 
 
 class Scratch(NamedTuple):
@@ -45,6 +47,7 @@ class Scratch(NamedTuple):
         hits: Axle distance along each ray, shape ``(120,)``.
         sine: One value a steering lane, shape ``(LANES,)``.
         smooth: Smoothed counts, shape ``(42,)``.
+        told: Counts that the lidar tells, shape ``(48,)``.
     """
 
     rings: Array
@@ -53,9 +56,12 @@ class Scratch(NamedTuple):
     hits: Array
     sine: Array
     smooth: NDArray[np.int8]
+    told: NDArray[np.int8]
 
 
-def make_batch(num_envs: int, obstacles: int, corners: int, arcs: int) -> Batch:
+def make_batch(
+    num_envs: int, obstacles: int, corners: int, arcs: int, table: NDArray[np.int8]
+) -> Batch:
     """Zeroed arrays for ``num_envs`` scenes of at most these sizes."""
     return Batch(
         rows=np.zeros(num_envs, ROW),
@@ -63,6 +69,7 @@ def make_batch(num_envs: int, obstacles: int, corners: int, arcs: int) -> Batch:
         offsets=np.zeros((num_envs, obstacles + 1), np.int64),
         circles=np.zeros((num_envs, obstacles, 3)),
         trace=np.zeros((num_envs, arcs, 2)),
+        table=table,
     )
 
 
@@ -77,6 +84,7 @@ def make_scratch(batch: Batch) -> Scratch:
         np.empty(RAYS),
         np.empty(LANES),
         np.empty(ACTIONS, np.int8),
+        np.empty(batch.table.shape[2], np.int8),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -12,7 +13,7 @@ from numpy.typing import NDArray
 from hybridrl.envs.parking.records import CONFIG, DECISION_SECONDS, REWARD_TERMS, SUBSTEPS
 from hybridrl.envs.parking.reward import HOPE_WEIGHTS, TERMINAL, WEIGHTS
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
-from hybridrl.planners.rs_search import SearchRule, default_rule, hope_rule
+from hybridrl.planners.rs_search import default_rule, hope_rule
 from hybridrl.planners.vehicle import VehicleSpec
 
 RS_MODES = ("off", "info", "auto")
@@ -52,66 +53,148 @@ def choose(name: str, value: str, allowed: tuple[str, ...]) -> str:
     return key
 
 
-def make_config(
-    *,
-    profile: str = "default",
-    discrete: bool = False,
-    contact: str | None = None,
-    on_collision: str | None = None,
-    mask_source: str = "exact",
-    success: str = "overlap95",
-    tolerance: tuple[float, float, float] = TOLERANCE,
-    rs: str = "info",
-    max_decisions: int = MAX_DECISIONS,
-    reward_weights: Mapping[str, float] | None = None,
-    steer_rate: float | None = None,
-    acceleration: float | None = None,
-    vehicle: VehicleSpec | None = None,
-) -> NDArray[np.void]:
-    """Check every keyword and write the record, shape ``(1,)`` of dtype ``CONFIG``.
+@dataclass(frozen=True, kw_only=True)
+class ParkingOptions:
+    """Every keyword of the parking environments.
 
-    The keywords are those of :class:`~hybridrl.envs.parking.env.ParkingEnv`.
+    Args:
+        level: A level as in ``hard`` or a class as in ``extreme-parallel``, in any case.
+        profile: ``default``, or ``hope`` for HOPE's published protocol: sampled contact, a mask of
+            0.5 m, its smoothing, its hand-over rule and its reward.
+        vehicle: A :class:`VehicleSpec` or the JSON object of one; HOPE's car by default.
+        action_type: ``continuous`` (steering and speed in [-1, 1]) or ``discrete`` (42 motions).
+        image: Add ``img``, a top view of ``(3, 64, 64)`` binary layers.
+        ego: Add ``ego``: last steering and speed, remaining time, bump flag.
+        mask_source: ``exact`` (sound), or ``lidar``: from the 120 rays alone, as a sensor would.
+        lidar_noise: Standard deviation of the rays, metres.
+        contact: ``certified`` (exact between sub-steps) or ``sampled`` (HOPE's ten samples).
+        on_collision: ``stop``, ``penalise`` (stop and pay) or ``terminate`` (when nothing moved).
+        success: ``overlap95``, or ``pose`` within ``tolerance``.
+        tolerance: Lengthwise and sideways, metres, and heading, radians, of ``success="pose"``.
+        allow_reversed_goal: Parking the other way round counts; by default in bays and lots only.
+        rs: ``off``, ``info`` (a free Reeds-Shepp path is reported) or ``auto`` (it is driven to the
+            end within the step, which makes any agent a hybrid one).
+        max_decisions: Decisions after which an episode is truncated.
+        reward_weights: Changes to the weights of reward terms, as in ``{"gear_change": 0.2}``.
+        steer_rate: Largest steering rate, rad/s; by default the wheels jump, as in HOPE.
+        acceleration: Largest acceleration, m/s2; by default the speed jumps.
+        scenarios: Path of a scenario file to draw from instead of generating.
+    """
+
+    level: str = "hard"
+    profile: str = "default"
+    vehicle: VehicleSpec | Mapping[str, float] | None = None
+    action_type: str = "continuous"
+    image: bool = False
+    ego: bool = False
+    mask_source: str = "exact"
+    lidar_noise: float = 0.0
+    contact: str | None = None
+    on_collision: str | None = None
+    success: str = "overlap95"
+    tolerance: tuple[float, float, float] = TOLERANCE
+    allow_reversed_goal: bool | None = None
+    rs: str = "info"
+    max_decisions: int = MAX_DECISIONS
+    reward_weights: Mapping[str, float] | None = None
+    steer_rate: float | None = None
+    acceleration: float | None = None
+    scenarios: str | None = None
+
+    @classmethod
+    def from_keywords(cls, keywords: Mapping[str, Any]) -> ParkingOptions:
+        """Build from keywords.
+
+        Raises:
+            UnknownNameError: If one is not a field; the message gives the nearest ones.
+        """
+        for name in keywords:
+            if name not in cls.__dataclass_fields__:
+                raise UnknownNameError(
+                    "keyword of the parking environment", name, cls.__dataclass_fields__
+                )
+        return cls(**keywords)
+
+    @property
+    def spec(self) -> VehicleSpec:
+        """The vehicle."""
+        if self.vehicle is None:
+            return VehicleSpec()
+        if isinstance(self.vehicle, VehicleSpec):
+            return self.vehicle
+        return VehicleSpec.from_json(dict(self.vehicle))
+
+    @property
+    def hope(self) -> bool:
+        """Whether the profile is HOPE's."""
+        return choose("profile", self.profile, tuple(PROFILES)) == "hope"
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are the 42 motions."""
+        return choose("action_type", self.action_type, ("continuous", "discrete")) == "discrete"
+
+    def reversible(self, scene: str | None) -> bool:
+        """Whether parking the other way round counts in a scene family."""
+        chosen = self.allow_reversed_goal
+        if chosen is None:
+            chosen = PROFILES[self.profile.lower()]["allow_reversed_goal"]
+        return scene in ("bay", "lot") if chosen is None else bool(chosen)
+
+
+def make_config(options: ParkingOptions) -> NDArray[np.void]:
+    """Check every option and write the record, shape ``(1,)`` of dtype ``CONFIG``.
 
     Raises:
         UnknownNameError: If a word is not one of the allowed ones.
         ScenarioError: If a number is out of range.
     """
-    values = PROFILES[choose("profile", profile, tuple(PROFILES))]
-    hope = values is PROFILES["hope"]
-    spec = vehicle or VehicleSpec()
+    values = PROFILES["hope" if options.hope else "default"]
+    spec = options.spec
     record = np.zeros(1, CONFIG)
-    touch = choose("contact", contact or values["contact"], ("certified", "sampled"))
-    reaction = choose(
-        "on_collision", on_collision or values["on_collision"], ("stop", "penalise", "terminate")
-    )
-    record["certified"] = touch == "certified"
-    record["hope"] = hope
-    record["horizon"] = HOPE_SUBSTEP * SUBSTEPS if hope else spec.max_speed * DECISION_SECONDS
-    record["shorten"] = discrete and not hope
-    record["terminate"] = reaction == "terminate"
-    record["mask_lidar"] = choose("mask_source", mask_source, ("exact", "lidar")) == "lidar"
-    record["pose_success"] = choose("success", success, ("overlap95", "pose")) == "pose"
-    record["tolerance"] = [_positive(f"tolerance[{i}]", t) for i, t in enumerate(tolerance)]
-    record["rs"] = RS_MODES.index(choose("rs", rs, RS_MODES))
+    _write_contact(record, options, values)
+    hope_horizon = HOPE_SUBSTEP * SUBSTEPS
+    record["hope"] = options.hope
+    record["horizon"] = hope_horizon if options.hope else spec.max_speed * DECISION_SECONDS
+    record["mask_lidar"] = choose("mask_source", options.mask_source, ("exact", "lidar")) == "lidar"
+    record["lidar_noise"] = _at_least(0.0, "lidar_noise", options.lidar_noise)
+    record["pose_success"] = choose("success", options.success, ("overlap95", "pose")) == "pose"
+    if len(options.tolerance) != 3:
+        raise ScenarioError(
+            "tolerance", options.tolerance, "three numbers: metres, metres, radians"
+        )
+    record["tolerance"] = [_positive(f"tolerance[{i}]", t) for i, t in enumerate(options.tolerance)]
+    record["rs"] = RS_MODES.index(choose("rs", options.rs, RS_MODES))
     record["rs_gate"] = values["rs_distance"]
     record["rs_first"] = values["rs_first_decision"]
-    radius = spec.min_radius
-    longest = MAX_RS_LENGTH
-    rule = hope_rule(radius) if hope else default_rule(radius, max_length=longest)
-    _write_rule(record, rule)
+    _write_rule(record, options.hope, spec)
     record["option_discount"] = OPTION_DISCOUNT
-    record["max_decisions"] = _positive("max_decisions", max_decisions)
-    weights = _weights(HOPE_WEIGHTS if hope else WEIGHTS, reward_weights)
-    weights["bump"] *= reaction == "penalise"
-    record["weights"] = [weights[name] for name in REWARD_TERMS]
-    record["terminal"] = TERMINAL
-    record["steer_rate"] = math.inf if steer_rate is None else _positive("steer_rate", steer_rate)
-    limit = math.inf if acceleration is None else _positive("acceleration", acceleration)
-    record["acceleration"] = limit
+    record["max_decisions"] = _at_least(1, "max_decisions", options.max_decisions)
+    record["steer_rate"] = _limit("steer_rate", options.steer_rate)
+    record["acceleration"] = _limit("acceleration", options.acceleration)
     return record
 
 
-def _write_rule(record: NDArray[np.void], rule: SearchRule) -> None:
+def _write_contact(
+    record: NDArray[np.void], options: ParkingOptions, values: Mapping[str, Any]
+) -> None:
+    """Contact, what it leads to, and what it costs."""
+    contact = choose("contact", options.contact or values["contact"], ("certified", "sampled"))
+    allowed = ("stop", "penalise", "terminate")
+    reaction = choose("on_collision", options.on_collision or values["on_collision"], allowed)
+    record["certified"] = contact == "certified"
+    record["shorten"] = options.discrete and not options.hope
+    record["terminate"] = reaction == "terminate"
+    weights = _weights(HOPE_WEIGHTS if options.hope else WEIGHTS, options.reward_weights)
+    weights["bump"] *= reaction == "penalise"
+    record["weights"] = [weights[name] for name in REWARD_TERMS]
+    record["terminal"] = TERMINAL
+
+
+def _write_rule(record: NDArray[np.void], hope: bool, spec: VehicleSpec) -> None:
+    """The hand-over search of the profile (``parking.md`` 11.3)."""
+    radius = spec.min_radius
+    rule = hope_rule(radius) if hope else default_rule(radius, max_length=MAX_RS_LENGTH)
     count = len(rule.radii)
     record["radii"][0, :count] = rule.radii
     record["radii_count"] = count
@@ -120,13 +203,25 @@ def _write_rule(record: NDArray[np.void], rule: SearchRule) -> None:
     record["rs_gear_cost"] = rule.gear_cost
 
 
+def _at_least(low: float, name: str, value: float) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
+        raise ScenarioError(name, value, f"a number of at least {low}")
+    if not (math.isfinite(value) and value >= low):
+        raise ScenarioError(name, value, f"a number of at least {low}")
+    return float(value)
+
+
 def _positive(name: str, value: float) -> float:
-    if not (isinstance(value, int | float) and math.isfinite(value) and value > 0):
-        raise ScenarioError(name, value, "a finite number above 0")
-    return value
+    return _at_least(1e-9, name, value)
 
 
-def _weights(defaults: Mapping[str, float], changes: Mapping[str, float] | None) -> dict[str, float]:
+def _limit(name: str, value: float | None) -> float:
+    return math.inf if value is None else _positive(name, value)
+
+
+def _weights(
+    defaults: Mapping[str, float], changes: Mapping[str, float] | None
+) -> dict[str, float]:
     weights = dict(defaults)
     for name, value in (changes or {}).items():
         if name not in weights:

@@ -197,11 +197,11 @@ def cull(bounds: Array, quads: Array, kept: Array) -> int:
     """Copy the quads whose upright box overlaps ``bounds`` into ``kept``; how many they are."""
     count = 0
     for m in range(len(quads)):
-        x, y = quads[m, :, 0], quads[m, :, 1]
-        if x.max() < bounds[0] or x.min() > bounds[1] or y.max() < bounds[2] or y.min() > bounds[3]:
-            continue
-        kept[count] = quads[m]
-        count += 1
+        xmin, xmax, ymin, ymax = shapes.upright_box(quads[m])
+        beside = xmax < bounds[0] or xmin > bounds[1]
+        if not (beside or ymax < bounds[2] or ymin > bounds[3]):
+            kept[count] = quads[m]
+            count += 1
     return count
 
 
@@ -236,39 +236,27 @@ def _draw_pair(
 
 
 @njit(cache=True, error_model="numpy")
-def draw_lot(rng: Rng, p: LotParams, start: Array, goal: Array, bounds: Array, quads: Array) -> int:
-    """Draw one lot into the caller's arrays.
+def make_lot(rng: Rng, p: LotParams) -> tuple[Array, Array, Array, Array]:
+    """Draw one lot.
 
     Args:
         rng: Source of every draw; consumed exactly as ``numpy`` would.
         p: The class for a vehicle.
-        start: Receives the start pose, shape ``(3,)``.
-        goal: Receives the goal pose, shape ``(3,)``.
-        bounds: Receives ``(xmin, xmax, ymin, ymax)``.
-        quads: Receives convex counter-clockwise quads, shape ``(CAPACITY, 4, 2)``.
 
     Returns:
-        The number of quads, or -1 if the class and the vehicle gave no lot in ``MAX_TRIES``.
+        ``(start, goal, bounds, quads)`` as ``make_street`` gives them.
     """
-    cars = np.empty((CAPACITY, 4, 2))
-    circles = np.empty((CAPACITY, 3))
+    start, goal, bounds = np.empty(3), np.empty(3), np.empty(4)
+    cars, circles = np.empty((CAPACITY, 4, 2)), np.empty((CAPACITY, 3))
+    kept = np.empty((CAPACITY, 4, 2))
     for _ in range(MAX_TRIES):
         lot = _draw_layout(rng, p)
         total = _put_cars(rng, lot, p.body, cars, circles)
         if not _draw_pair(rng, p, lot, cars[:total], circles[:total], start, goal):
             continue
         _turn_all(int(rng.integers(0, 4)), start, goal, cars[:total])
-        shapes.put_bounds(start, goal, p.margin, bounds)
-        count = cull(bounds, cars[:total], quads)
+        shapes.finish(start, goal, p.margin, bounds)
+        count = cull(bounds, cars[:total], kept)
         if p.obstacles[0] <= count <= p.obstacles[1]:
-            return count
-    return -1
-
-
-@njit(cache=True, error_model="numpy")
-def make_lot(rng: Rng, p: LotParams) -> tuple[Array, Array, Array, Array]:
-    """One lot as new arrays ``(start, goal, bounds, quads)``; no quads when none was found."""
-    start, goal, bounds = np.empty(3), np.empty(3), np.empty(4)
-    quads = np.empty((CAPACITY, 4, 2))
-    count = draw_lot(rng, p, start, goal, bounds, quads)
-    return start, goal, bounds, quads[: max(count, 0)].copy()
+            return start, goal, bounds, kept[:count].copy()
+    return start, goal, bounds, kept[:0].copy()

@@ -8,7 +8,7 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hybridrl.planners.geometry import clearance, pose_free
+from hybridrl.planners.geometry import clearance, pose_free, wrap_angle
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.vehicle import Body
 
@@ -60,10 +60,22 @@ def put_rectangle(quad: Array, xmin: float, xmax: float, ymin: float, ymax: floa
 
 
 @njit(cache=True, error_model="numpy")
+def upright_box(quad: Array) -> tuple[float, float, float, float]:
+    """Smallest and largest coordinates ``(xmin, xmax, ymin, ymax)`` of points ``(n, 2)``."""
+    xmin = ymin = np.inf
+    xmax = ymax = -np.inf
+    for i in range(len(quad)):
+        x, y = quad[i, 0], quad[i, 1]
+        xmin, xmax, ymin, ymax = min(xmin, x), max(xmax, x), min(ymin, y), max(ymax, y)
+    return xmin, xmax, ymin, ymax
+
+
+@njit(cache=True, error_model="numpy")
 def put_circle(quad: Array, circle: Array) -> None:
     """Write the bounding circle ``(x, y, radius)`` of ``quad`` as ``pack`` computes it."""
-    cx = 0.5 * (quad[:, 0].min() + quad[:, 0].max())
-    cy = 0.5 * (quad[:, 1].min() + quad[:, 1].max())
+    xmin, xmax, ymin, ymax = upright_box(quad)
+    cx = 0.5 * (xmin + xmax)
+    cy = 0.5 * (ymin + ymax)
     reach = 0.0
     for i in range(len(quad)):
         reach = max(reach, (quad[i, 0] - cx) ** 2 + (quad[i, 1] - cy) ** 2)
@@ -106,8 +118,11 @@ def quads_touch(a: Array, b: Array) -> bool:
 @njit(cache=True, error_model="numpy")
 def as_obstacles(quads: Array, circles: Array, first: int, last: int) -> Obstacles:
     """Quads ``first`` to ``last`` (exclusive) in the form that the geometry kernels read."""
+    offsets = np.empty(last - first + 1, np.int64)
+    for m in range(len(offsets)):
+        offsets[m] = 4 * m
     vertices = quads[first:last].reshape(4 * (last - first), 2)
-    return Obstacles(vertices, 4 * np.arange(last - first + 1), circles[first:last])
+    return Obstacles(vertices, offsets, circles[first:last])
 
 
 @njit(cache=True, error_model="numpy")
@@ -146,8 +161,10 @@ def turn_about_center(pose: Array, body: Body) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def put_bounds(start: Array, goal: Array, margin: float, bounds: Array) -> None:
-    """Write the map bounds ``(xmin, xmax, ymin, ymax)`` (``parking.md`` 4.4)."""
+def finish(start: Array, goal: Array, margin: float, bounds: Array) -> None:
+    """Wrap both headings and write the map bounds ``(xmin, xmax, ymin, ymax)`` (4.4)."""
+    start[2] = wrap_angle(start[2])
+    goal[2] = wrap_angle(goal[2])
     for axis in range(2):
         bounds[2 * axis] = math.floor(min(start[axis], goal[axis]) - margin)
         bounds[2 * axis + 1] = math.ceil(max(start[axis], goal[axis]) + margin)

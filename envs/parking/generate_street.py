@@ -255,49 +255,30 @@ def street_capacity(p: StreetParams) -> int:
 
 
 @njit(cache=True, error_model="numpy")
-def draw_street(
-    rng: Rng,
-    p: StreetParams,
-    start: Array,
-    goal: Array,
-    bounds: Array,
-    quads: Array,
-    circles: Array,
-) -> int:
-    """Draw one scene into the caller's arrays.
+def make_street(rng: Rng, p: StreetParams) -> tuple[Array, Array, Array, Array]:
+    """Draw one scene of a street class.
 
     Args:
         rng: Source of every draw; consumed exactly as ``numpy`` would.
         p: The class for a vehicle.
-        start: Receives the start pose, shape ``(3,)``.
-        goal: Receives the goal pose, shape ``(3,)``.
-        bounds: Receives ``(xmin, xmax, ymin, ymax)``.
-        quads: Receives convex counter-clockwise quads, shape ``(K, 4, 2)`` with
-            ``K >= street_capacity(p)``.
-        circles: Receives their bounding circles ``(x, y, radius)``, shape ``(K, 3)``.
 
     Returns:
-        The number of quads, or -1 if the class and the vehicle gave no scene in ``MAX_TRIES``.
+        ``(start, goal, bounds, quads)``: poses ``(3,)``, ``(xmin, xmax, ymin, ymax)`` and convex
+        counter-clockwise quads ``(M, 4, 2)``, none of them if the class and the vehicle gave no
+        scene in ``MAX_TRIES``.
     """
+    start, goal, bounds = np.empty(3), np.empty(3), np.empty(4)
+    capacity = street_capacity(p)
+    quads, circles = np.empty((capacity, 4, 2)), np.empty((capacity, 3))
     for _ in range(MAX_TRIES):
         count = _draw_slot(rng, p, goal, quads, circles)
         if count < 0:
             continue
-        top = quads[:count, :, 1].max() + GAP
+        top = GAP + shapes.upright_box(quads.reshape(4 * capacity, 2)[: 4 * count])[3]
         count = _put_far_side(rng, p, top, quads, circles, count)
         if _draw_start(rng, p, top, goal, quads, circles, count, start):
             if p.parallel and math.cos(start[2]) < 0.0:
                 shapes.turn_about_center(goal, p.body)
-            shapes.put_bounds(start, goal, p.margin, bounds)
-            return count
-    return -1
-
-
-@njit(cache=True, error_model="numpy")
-def make_street(rng: Rng, p: StreetParams) -> tuple[Array, Array, Array, Array]:
-    """One scene as new arrays ``(start, goal, bounds, quads)``; no quads when none was found."""
-    start, goal, bounds = np.empty(3), np.empty(3), np.empty(4)
-    capacity = street_capacity(p)
-    quads = np.empty((capacity, 4, 2))
-    count = draw_street(rng, p, start, goal, bounds, quads, np.empty((capacity, 3)))
-    return start, goal, bounds, quads[: max(count, 0)].copy()
+            shapes.finish(start, goal, p.margin, bounds)
+            return start, goal, bounds, quads[:count].copy()
+    return start, goal, bounds, quads[:0].copy()

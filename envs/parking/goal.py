@@ -64,14 +64,33 @@ def parked(x: float, y: float, heading: float, row: Any, vehicle: Any, config: A
         goal = (row.goal[0], row.goal[1], row.goal[2])
         if _within(x, y, heading, goal, config):
             return True
-        return row.reversible and _within(x, y, heading, turned_goal(row, vehicle), config)
+        return bool(row.reversible) and _within(x, y, heading, turned_goal(row, vehicle), config)
     return goal_overlap(x, y, heading, row, vehicle) > OVERLAP
 
 
 @njit(cache=True)
 def could_park(row: Any, vehicle: Any, config: Any, travel: float) -> bool:
     """Cheap bound: whether a pose within ``travel`` metres of driving can pass the test."""
-    slack = max(config.tolerance[0], config.tolerance[1]) if config.pose_success else 0.0
-    length = vehicle.front - vehicle.rear
-    # Driving s metres moves the box centre by at most s * (1 + k * centre offset) <= 2 s.
-    return center_distance(row, vehicle) <= _NEAR * length + 2.0 * (travel + slack)
+    slack = _NEAR * (vehicle.front - vehicle.rear)
+    if config.pose_success:
+        # An axle within the tolerances, turned, carries the box centre this far at most.
+        turn = min(config.tolerance[2], math.pi)
+        slack += config.tolerance[0] + config.tolerance[1] + abs(vehicle.center) * turn
+    # Driving s metres moves the box centre by at most this factor.
+    factor = math.hypot(1.0, vehicle.max_curvature * vehicle.center)
+    return bool(center_distance(row, vehicle) <= slack + factor * travel)
+
+
+@njit(cache=True)
+def write_errors(row: Any, vehicle: Any) -> None:
+    """Distance (metres) and heading difference (radians) to the goal at the present pose.
+
+    Measured against the turned goal where that counts and is nearer in heading.
+    """
+    gx, gy, gheading = row.goal
+    turn = wrap_angle(row.heading - gheading)
+    if row.reversible and abs(turn) > 0.5 * math.pi:
+        gx, gy, gheading = turned_goal(row, vehicle)
+        turn = wrap_angle(row.heading - gheading)
+    row.position_error = math.hypot(row.x - gx, row.y - gy)
+    row.turn_error = abs(turn)

@@ -1,4 +1,4 @@
-"""Reeds-Shepp hand-over: find a free path to the goal, and drive it (``parking.md`` 11; compiled)."""
+"""Reeds-Shepp hand-over: find a free path and drive it (``parking.md`` 11; compiled)."""
 
 from __future__ import annotations
 
@@ -14,8 +14,7 @@ from hybridrl.envs.parking.motion import move
 from hybridrl.envs.parking.records import DECISION_SECONDS, RUNNING
 from hybridrl.envs.parking.score import score
 from hybridrl.planners.rs_candidates import COLUMNS, WORDS
-from hybridrl.planners.rs_search import Scratch, SearchRule, find_free
-
+from hybridrl.planners.rs_search import Scratch, SearchRule, find_free_knowing
 
 _SHORTEST_PIECE = 1e-3  # of a full decision: shorter ends of arcs join the piece before
 
@@ -46,15 +45,14 @@ def _search(
     row = batch.rows[i]
     bounds = row.bounds
     memory = search.memory
+    goal_reach = row.goal_reach[way, : len(search.rule.radii)]
+    start_reach = row.start_reach[: len(search.rule.radii)]
     scratch = Scratch(
-        memory.table, memory.radius, memory.cost, memory.start_reach, row.goal_reach[way, : len(search.rule.radii)],
-        memory.tested,
-    )  # fmt: skip
-    return find_free(
-        row.x, row.y, row.heading, goal[0], goal[1], goal[2],
-        search.rule, body_of(vehicle), obstacles_of(batch, i),
-        (bounds[0], bounds[1], bounds[2], bounds[3]), True,
-        row.rs_curvature, row.rs_arc, scratch,
+        memory.table, memory.radius, memory.cost, start_reach, goal_reach, memory.tested
+    )
+    return find_free_knowing(
+        (row.x, row.y, row.heading), goal, search.rule, body_of(vehicle), obstacles_of(batch, i),
+        (bounds[0], bounds[1], bounds[2], bounds[3]), row.rs_curvature, row.rs_arc, scratch,
     )  # fmt: skip
 
 
@@ -127,7 +125,7 @@ def drive_path(batch: Batch, i: int, vehicle: Any, config: Any, discount: float)
     row.bump = False
     for arc in range(arcs):
         length = row.rs_arc[arc]
-        pieces = max(int(math.ceil(abs(length) / full - _SHORTEST_PIECE)), 1)
+        pieces = max(math.ceil(abs(length) / full - _SHORTEST_PIECE), 1)
         for _ in range(pieces):
             _drive_piece(
                 batch, i, vehicle, config, row.rs_curvature[arc], length / pieces, discount

@@ -1,4 +1,4 @@
-"""The simulator's two entry points: begin a scene, and take one decision in every scene (compiled)."""
+"""The simulator's entry points: begin scenes, and take one decision in each (compiled)."""
 
 from __future__ import annotations
 

@@ -213,4 +213,4 @@ def find_level(name: str) -> Level:
         return LEVELS[key]
     if key in CLASSES:
         return Level(key, ((key, 1),))
-    raise UnknownNameError("level", str(name), [*LEVELS, *CLASSES])
+    raise UnknownNameError("level", str(name), {*LEVELS, *CLASSES})

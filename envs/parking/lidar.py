@@ -22,12 +22,14 @@ PER_RADIAN = RAYS / (2.0 * math.pi)
 def _edge_hits(
     au: float, av: float, bu: float, bv: float, from_ray: float, to_ray: float, hits: Array
 ) -> None:
-    """Lower ``hits`` along the rays between two fractional ray numbers to where they meet an edge."""
+    """Lower ``hits`` to where the rays between two fractional ray numbers meet an edge."""
     ex = bu - au
     ey = bv - av
     cross = au * ey - av * ex
     if to_ray < from_ray:
         to_ray += RAYS
+    if to_ray - from_ray > RAYS / 2:
+        return  # seen exactly end on: rounding has swapped its ends, and no edge spans so much
     for number in range(math.ceil(from_ray), math.floor(to_ray) + 1):
         ray = number - RAYS if number >= RAYS else number
         across = RAY_COS[ray] * ey - RAY_SIN[ray] * ex

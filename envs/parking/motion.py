@@ -18,7 +18,7 @@ from hybridrl.planners.sweep import free_length
 @njit(cache=True)
 def curvature_of(steer: float, vehicle: Any) -> float:
     """Path curvature of a normalised steering command, 1/m."""
-    return math.tan(steer * vehicle.max_steer) / vehicle.wheelbase
+    return float(math.tan(steer * vehicle.max_steer) / vehicle.wheelbase)
 
 
 @njit(cache=True)
@@ -27,9 +27,7 @@ def move(batch: Batch, i: int, curvature: float, length: float) -> None:
     row = batch.rows[i]
     if length == 0.0:
         return
-    row.x, row.y, row.heading = advance_pose(
-        row.x, row.y, row.heading, curvature, length
-    )
+    row.x, row.y, row.heading = advance_pose(row.x, row.y, row.heading, curvature, length)
     k = min(row.arcs, batch.trace.shape[1] - 1)
     batch.trace[i, k, 0] = curvature
     batch.trace[i, k, 1] = length
@@ -74,6 +72,17 @@ def _first_parked(
 
 
 @njit(cache=True)
+def _told(row: Any, config: Any, index: int) -> float:
+    """Free sub-steps, at least 1, that the mask tells of a discrete motion.
+
+    An exact mask never tells more than there are; a lidar may have missed what stops the motion.
+    """
+    if config.mask_lidar and index >= 0:
+        return max(row.mask[index] * SUBSTEPS - 0.5, 1.0)
+    return 1.0
+
+
+@njit(cache=True)
 def drive(
     batch: Batch, i: int, vehicle: Any, config: Any, steer: float, speed: float, index: int
 ) -> tuple[bool, bool]:
@@ -104,7 +113,7 @@ def drive(
     if reached > 0:
         move(batch, i, curvature, reached * step)
         return True, False
-    row.bump = count < SUBSTEPS and not (config.shorten and count > 0)
+    row.bump = count < SUBSTEPS and not (config.shorten and count >= _told(row, config, index))
     travel = count * step
     if count == 0 and row.mask_empty and config.certified and free > 2.0 * MARGIN:
         # Nothing is free for a whole sub-step: creep, or a tight start would be a trap.

@@ -11,7 +11,10 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.parking.action_mask import free_lengths, postprocess
 from hybridrl.envs.parking.batch import Batch, Scratch, body_of, obstacles_of
+from hybridrl.envs.parking.goal import write_errors
 from hybridrl.envs.parking.lidar import cast_rays, outline_distances
+from hybridrl.envs.parking.lidar_mask import lidar_counts
+from hybridrl.envs.parking.lidar_noise import add_noise
 from hybridrl.envs.parking.records import (
     ACTION_SPEED,
     ACTION_STEER,
@@ -66,7 +69,7 @@ def sampled_count(
     row = batch.rows[i]
     body = body_of(vehicle)
     obstacles = obstacles_of(batch, i)
-    start = max(int(math.ceil(first / abs(step) - 1e-9)), 1)
+    start = max(math.ceil(first / abs(step) - 1e-9), 1)
     for k in range(start, SUBSTEPS + 1):
         x, y, h = advance_pose(row.x, row.y, row.heading, curvature, k * step)
         if not pose_free(x, y, h, body, obstacles):
@@ -103,13 +106,12 @@ def _count_free(batch: Batch, i: int, vehicle: Any, config: Any) -> None:
 
 
 @njit(cache=True)
-def write_mask(row: Any, config: Any, smooth: NDArray[np.int8]) -> None:
-    """Fill ``mask`` and ``allowed`` from the counts; never all false (decision 16)."""
-    counts = row.counts
+def write_mask(row: Any, config: Any, counts: NDArray[np.int8], smooth: NDArray[np.int8]) -> None:
+    """Fill ``mask`` and ``allowed`` from free sub-steps; never all false (decision 16)."""
     if config.hope:
         postprocess(counts, smooth)
     else:
-        smooth[:] = counts
+        smooth[:] = counts[:ACTIONS]
     empty = True
     for action in range(ACTIONS):
         row.mask[action] = smooth[action] / SUBSTEPS
@@ -144,10 +146,19 @@ def observe(batch: Batch, i: int, vehicle: Any, config: Any, scratch: Scratch) -
     seen, near = _gather(batch, i, vehicle, scratch)
     rings, offsets = scratch.rings, batch.offsets[i]
     cast_rays(rings, offsets, scratch.seen, seen, scratch.hits)
+    if config.lidar_noise > 0.0:
+        add_noise(row, config.lidar_noise, scratch.hits)
     outline_distances(scratch.hits, vehicle, row.lidar)
     free_lengths(
-        rings, offsets, scratch.near, near, vehicle, config.horizon, scratch.sine, row.free
-    )
+        rings, offsets, scratch.near, near, vehicle, config.horizon, scratch.sine,
+        row.free, row.start_reach,
+    )  # fmt: skip
     _count_free(batch, i, vehicle, config)
-    write_mask(row, config, scratch.smooth)
+    if config.mask_lidar:
+        # Motions still stop at what is really there: ``counts`` stays exact.
+        lidar_counts(row.lidar, batch.table, scratch.told)
+        write_mask(row, config, scratch.told, scratch.smooth)
+    else:
+        write_mask(row, config, row.counts, scratch.smooth)
     write_target(row)
+    write_errors(row, vehicle)

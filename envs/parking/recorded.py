@@ -313,7 +313,7 @@ def _reset(
         if shapes.free_of_quads(start, body, quads, circles, len(quads)):
             found = True
             break
-    shapes.put_bounds(start, target, MARGIN, bounds)
+    shapes.finish(start, target, MARGIN, bounds)
     kept = np.empty_like(quads)
     count = cull(bounds, quads, kept)
     for pose in (target, start):

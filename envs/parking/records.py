@@ -11,14 +11,14 @@ import math
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.rs_search import RADII
 from hybridrl.planners.vehicle import VehicleSpec
 
 RAYS = 120
 STEERS = 21
 ACTIONS = 2 * STEERS
 SUBSTEPS = 10
-LANES = 12  # 10 steering magnitudes, padded to whole vector registers
+LANES = 12  # 10 steering magnitudes, and the two wider radii of the hand-over search
 MAX_ARCS = 5  # of a Reeds-Shepp word
 MAX_RADII = 3  # tried in a hand-over search
 DECISION_SECONDS = 0.5
@@ -52,6 +52,7 @@ VEHICLE = np.dtype(
         ("wheelbase", _f),
         ("max_steer", _f),
         ("max_speed", _f),
+        ("step", _f),  # longest decision
         ("max_curvature", _f),
         ("outline", _f, (RAYS,)),  # axle to body outline along each ray
         ("radius", _f, (LANES,)),  # turning radius of each steering magnitude, smallest steer first
@@ -84,6 +85,8 @@ ROW = np.dtype(
         ("first_distance", _f),
         ("heading_error", _f),  # folded to [0, pi/2]
         ("best_iou", _f),
+        ("position_error", _f),  # to the goal, or to the turned goal where that counts
+        ("turn_error", _f),
         ("rs_length", _f),
         ("first_rs_length", _f),
         ("path_length", _f),
@@ -93,15 +96,17 @@ ROW = np.dtype(
         ("decisions", _i),
         ("rs_decisions", _i),  # of them, driven along a hand-over path
         ("arcs", _i),  # driven so far
+        ("noise", np.uint64),  # state of the lidar noise
         ("bump", np.bool_),
         ("outcome", _i),
         ("reward", _f),
         ("terms", _f, (len(REWARD_TERMS),)),
-        # The free Reeds-Shepp path found from here, and how far arcs leave the goal and the turned
-        # goal freely (-1: not measured yet).
+        # The free Reeds-Shepp path found from here, and how far the turns of each search radius
+        # leave this pose, the goal and the turned goal freely (-1: not measured yet).
         ("rs_arcs", _i),
         ("rs_curvature", _f, (MAX_ARCS,)),
         ("rs_arc", _f, (MAX_ARCS,)),
+        ("start_reach", _f, (MAX_RADII, 4)),
         ("goal_reach", _f, (2, MAX_RADII, 4)),
         # What is observed.
         ("free", _f, (ACTIONS,)),  # metres each motion drives before its first contact
@@ -123,6 +128,7 @@ CONFIG = np.dtype(
         ("shorten", np.bool_),  # a discrete action drives as far as it is free, without a bump
         ("terminate", np.bool_),  # a collision in the first sub-step ends the episode
         ("mask_lidar", np.bool_),
+        ("lidar_noise", _f),  # standard deviation, metres
         ("pose_success", np.bool_),
         ("tolerance", _f, (3,)),  # lengthwise, sideways, heading
         ("rs", _i),
@@ -152,17 +158,7 @@ ACTION_SPEED = np.repeat([1.0, -1.0], STEERS)
 
 
 def vehicle_record(spec: VehicleSpec) -> NDArray[np.void]:
-    """Everything the kernels need of a vehicle, shape ``(1,)`` of dtype ``VEHICLE``.
-
-    Raises:
-        ScenarioError: If it turns so sharply that its centre of rotation is under the body.
-    """
-    if spec.min_radius <= spec.width / 2:
-        raise ScenarioError(
-            "vehicle.max_steer",
-            spec.max_steer,
-            "a wheel angle whose turning radius exceeds half the width",
-        )
+    """Everything the kernels need of a vehicle, shape ``(1,)`` of dtype ``VEHICLE``."""
     record = np.zeros(1, VEHICLE)
     body = spec.body
     for name in ("rear", "front", "half_width"):
@@ -170,9 +166,11 @@ def vehicle_record(spec: VehicleSpec) -> NDArray[np.void]:
     record["center"] = spec.center_offset
     for name in ("wheelbase", "max_steer", "max_speed", "max_curvature"):
         record[name] = getattr(spec, name)
+    record["step"] = spec.max_speed * DECISION_SECONDS
     record["outline"] = _outline(body.rear, body.front, body.half_width)
-    steers = spec.max_steer * np.minimum(np.arange(1, LANES + 1), 10) / 10
-    record["radius"] = spec.wheelbase / np.tan(steers)
+    steers = spec.max_steer * np.arange(1, 11) / 10
+    record["radius"][0, :10] = spec.wheelbase / np.tan(steers)
+    record["radius"][0, 10:] = spec.min_radius * np.array(RADII[1:])
     record["reach_radius"] = (
         np.hypot(body.front, body.half_width) + spec.max_speed * DECISION_SECONDS
     )

@@ -1,4 +1,4 @@
-"""Reward terms of one decision (``parking.md`` 10): pure functions, before their weights (compiled)."""
+"""Reward terms of one decision, before their weights (``parking.md`` 10; compiled)."""
 
 from __future__ import annotations
 

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from hybridrl.envs.parking.batch import Batch, make_batch
 from hybridrl.envs.parking.generate import RawScene
 from hybridrl.envs.parking.kernel import begin_many, step_many
+from hybridrl.envs.parking.lidar_mask import NO_TABLE, sector_table
 from hybridrl.envs.parking.records import ACTION_SPEED, ACTION_STEER, vehicle_record
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path
@@ -36,7 +37,9 @@ class ParkingSimulator:
         self.vehicle = vehicle
         self.config = config
         self.batch: Batch
-        self._vehicles = vehicle_record(vehicle)
+        self.vehicles = vehicle_record(vehicle)
+        by_lidar, horizon = bool(config["mask_lidar"][0]), float(config["horizon"][0])
+        self._table = sector_table(vehicle, horizon) if by_lidar else NO_TABLE
         self._make_room(SPARE_OBSTACLES, 4 * SPARE_OBSTACLES)
 
     def load_raw(self, i: int, scene: RawScene, label: int = -1, reversible: bool = False) -> None:
@@ -62,11 +65,11 @@ class ParkingSimulator:
 
     def begin(self, which: NDArray[np.int64]) -> None:
         """Put the scenes in ``which`` at their starts and observe them."""
-        begin_many(self.batch, which, self._vehicles, self.config)
+        begin_many(self.batch, which, self.vehicles, self.config)
 
     def step(self, steer: Array, speed: Array, index: NDArray[np.int64]) -> None:
         """One decision in every scene; see :func:`~hybridrl.envs.parking.kernel.step_many`."""
-        step_many(self.batch, self._vehicles, self.config, steer, speed, index)
+        step_many(self.batch, self.vehicles, self.config, steer, speed, index)
 
     def step_discrete(self, actions: NDArray[np.int64]) -> None:
         """One decision in every scene with motions 0 to 41, shape ``(N,)``."""
@@ -109,11 +112,12 @@ class ParkingSimulator:
             obstacles = max(2 * obstacles, old.circles.shape[1])
             corners = max(2 * corners, old.vertices.shape[1])
         arcs = int(self.config["max_decisions"][0]) + 8
-        new = make_batch(self.num_envs, obstacles, corners, arcs)
+        new = make_batch(self.num_envs, obstacles, corners, arcs, self._table)
         if old is not None:
             for name, array in old._asdict().items():
-                target = getattr(new, name)
-                target[tuple(slice(0, n) for n in array.shape)] = array
+                if name != "table":
+                    target = getattr(new, name)
+                    target[tuple(slice(0, n) for n in array.shape)] = array
         self.batch = new
 
 

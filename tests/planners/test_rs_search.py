@@ -7,9 +7,11 @@ import math
 import numpy as np
 import pytest
 import shapely
+from numba import njit
+from numba.core.runtime import _nrt_python, rtsys
 from numpy.typing import NDArray
 
-from hybridrl.planners.obstacles import Obstacles, pack
+from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path
 from hybridrl.planners.path_check import check_path
 from hybridrl.planners.reeds_shepp import all_paths
@@ -22,7 +24,7 @@ from hybridrl.planners.rs_search import (
     make_scratch,
 )
 from hybridrl.planners.scenario import Scenario, body_polygon
-from hybridrl.planners.vehicle import VehicleSpec
+from hybridrl.planners.vehicle import Body, VehicleSpec
 
 VEHICLE = VehicleSpec()
 RADIUS = VEHICLE.min_radius
@@ -228,10 +230,28 @@ def test_a_start_that_is_the_goal_needs_no_segment() -> None:
     assert scratch.tested[0] == 1
 
 
-def test_nothing_is_allocated_for_the_words() -> None:
-    scratch = make_scratch(3)
-    assert len(scratch.table) == 3 * 48 + 1
-    assert isinstance(pack([]), Obstacles)
-    before = [a.ctypes.data for a in scratch]
-    search(scenarios(1, 8)[0], default_rule(RADIUS), scratch)
-    assert before == [a.ctypes.data for a in scratch]
+@njit
+def _repeat(
+    times: int, start: tuple[float, float, float], goal: tuple[float, float, float],
+    rule: SearchRule, body: Body, obstacles: Obstacles, bounds: tuple[float, ...],
+    k: NDArray[np.float64], s: NDArray[np.float64], scratch: Scratch,
+) -> int:  # fmt: skip
+    total = 0
+    for _ in range(times):
+        total += find_free(*start, *goal, rule, body, obstacles, bounds, False, k, s, scratch)
+    return total
+
+
+def test_a_search_allocates_nothing() -> None:
+    scenario = scenarios(1, 8)[0]
+    rule, k, s = default_rule(RADIUS), np.zeros(5), np.zeros(5)
+    rest = (rule, VEHICLE.body, scenario.packed, scenario.limits, k, s, make_scratch(3))
+    _repeat(1, scenario.start, scenario.goal, *rest)
+    _nrt_python.memsys_enable_stats()
+    counts = []
+    for times in (1, 100):
+        before = rtsys.get_allocation_stats().mi_alloc
+        _repeat(times, scenario.start, scenario.goal, *rest)
+        counts.append(rtsys.get_allocation_stats().mi_alloc - before)
+    _nrt_python.memsys_disable_stats()
+    assert counts[0] == counts[1]

@@ -1,0 +1,203 @@
+"""What the single and the vector environment share: scenes in, observations and facts out."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+from gymnasium import spaces
+from numpy.typing import NDArray
+
+from hybridrl.envs.parking.config import ParkingOptions, make_config
+from hybridrl.envs.parking.criterion import CRITERION_LEVELS, criterion_code
+from hybridrl.envs.parking.generate import RawScene, generate
+from hybridrl.envs.parking.image import LAYERS, SIZE, draw_images
+from hybridrl.envs.parking.levels import CLASSES, find_class, find_level
+from hybridrl.envs.parking.records import ACTIONS, LIDAR_RANGE, OUTCOMES, RAYS
+from hybridrl.envs.parking.scenes import draw_class, to_scenario
+from hybridrl.envs.parking.simulator import ParkingSimulator
+from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.scenario import Scenario, load_scenarios, require_free
+
+CLASS_NAMES = tuple(CLASSES)
+CLASS_KINDS = tuple((kind.level, kind.scene) for kind in CLASSES.values())
+MAX_GOAL_DISTANCE = 50.0
+OBSERVED = {"lidar": "lidar", "target": "target", "action_mask": "mask"}
+
+
+class ParkingTask:
+    """N scenes of one configuration: drawing, loading, stepping and reading them.
+
+    Args:
+        num_envs: Number of scenes.
+        options: The environment's keywords.
+    """
+
+    def __init__(self, num_envs: int, options: ParkingOptions) -> None:
+        self.options = options
+        self.vehicle = options.spec
+        self.level = find_level(options.level)
+        self.simulator = ParkingSimulator(num_envs, self.vehicle, make_config(options))
+        pictured = num_envs if options.image else 0
+        self._images = np.zeros((pictured, len(LAYERS), SIZE, SIZE), np.uint8)
+        self._pool = load_scenarios(options.scenarios) if options.scenarios else []
+        for scenario in self._pool:
+            self._check(scenario)
+        self._current: list[Scenario | tuple[RawScene, str]] = []
+        self._current = [(_EMPTY, CLASS_NAMES[0])] * num_envs
+
+    @property
+    def rows(self) -> NDArray[np.void]:
+        """States and observations by name, dtype ``ROW``, shape ``(N,)``."""
+        return self.simulator.batch.rows
+
+    def observation_space(self) -> spaces.Dict:
+        """Of one scene; metres, and shares in [0, 1]."""
+        distance = np.array([MAX_GOAL_DISTANCE, 1, 1, 1, 1], np.float32)
+        parts: dict[str, spaces.Space[Any]] = {
+            "lidar": spaces.Box(0.0, LIDAR_RANGE, (RAYS,), np.float32),
+            "target": spaces.Box(np.array([0, -1, -1, -1, -1], np.float32), distance),
+            "action_mask": spaces.Box(0.0, 1.0, (ACTIONS,), np.float32),
+        }
+        if self.options.image:
+            parts["img"] = spaces.Box(0, 255, self._images.shape[1:], np.uint8)
+        if self.options.ego:
+            parts["ego"] = spaces.Box(-1.0, 1.0, (4,), np.float32)
+        return spaces.Dict(parts)
+
+    def action_space(self) -> spaces.Space[Any]:
+        """``Discrete(42)``, or steering (left positive) and speed in [-1, 1]."""
+        if self.options.discrete:
+            return spaces.Discrete(ACTIONS)
+        return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def draw(self, i: int, rng: np.random.Generator) -> None:
+        """Load a new scene into row ``i``: of the level, or of the scenario file."""
+        if self._pool:
+            self.load(i, self._pool[int(rng.integers(len(self._pool)))])
+            return
+        name = draw_class(rng, self.level)
+        raw = generate(rng, name, self.vehicle)
+        reversible = self.options.reversible(find_class(name).scene)
+        self.simulator.load_raw(i, raw, CLASS_NAMES.index(name), reversible)
+        self._current[i] = (raw, name)
+
+    def load(self, i: int, scenario: Scenario | Mapping[str, Any]) -> None:
+        """Load a scenario (or its JSON object) into row ``i``.
+
+        Raises:
+            ScenarioError: If it cannot be used here; the message names the field and the fix.
+        """
+        if not isinstance(scenario, Scenario):
+            scenario = Scenario.from_json(dict(scenario), self.vehicle)
+        self._check(scenario)
+        kind = (scenario.level, scenario.scene)
+        label = CLASS_KINDS.index(kind) if kind in CLASS_KINDS else -1
+        self.simulator.load(i, scenario, label, self.options.reversible(scenario.scene))
+        self._current[i] = scenario
+
+    def begin(self, which: NDArray[np.int64], rngs: Sequence[np.random.Generator]) -> None:
+        """Start the scenes in ``which``; ``rngs`` holds the generator of every row."""
+        if self.options.lidar_noise > 0.0:
+            for i in which:
+                self.rows["noise"][i] = rngs[i].integers(1, 2**62)
+        self.simulator.begin(which)
+        self._draw_images(which)
+
+    def scenario(self, i: int) -> Scenario:
+        """The scene in row ``i``, ready to be written to a file."""
+        held = self._current[i]
+        if not isinstance(held, Scenario):
+            held = self._current[i] = to_scenario(*held, self.vehicle)
+        return held
+
+    def observation(self, i: int) -> dict[str, NDArray[Any]]:
+        """What the agent sees of scene ``i`` (fresh arrays)."""
+        row = self.rows[i]
+        seen = {key: row[name].copy() for key, name in OBSERVED.items()}
+        if self.options.image:
+            seen["img"] = self._images[i].copy()
+        if self.options.ego:
+            seen["ego"] = self.ego()[i]
+        return seen
+
+    def observations(self) -> dict[str, NDArray[Any]]:
+        """What the agent sees of all scenes (fresh arrays, first axis N)."""
+        seen = {key: self.rows[name].copy() for key, name in OBSERVED.items()}
+        if self.options.image:
+            seen["img"] = self._images.copy()
+        if self.options.ego:
+            seen["ego"] = self.ego()
+        return seen
+
+    def ego(self) -> NDArray[np.float32]:
+        """Last steering and speed, remaining share of the decisions, bump flag, ``(N, 4)``."""
+        rows = self.rows
+        left = np.maximum(1.0 - rows["decisions"] / self.options.max_decisions, 0.0)
+        columns = [rows["steer"], rows["speed"], left, rows["bump"]]
+        return np.stack(columns, axis=1).astype(np.float32)
+
+    def act(self, actions: NDArray[Any]) -> None:
+        """One decision in every scene, shape ``(N,)`` or ``(N, 2)``.
+
+        Raises:
+            ScenarioError: If an action is not in the action space.
+        """
+        count = self.simulator.num_envs
+        actions = np.asarray(actions)
+        if self.options.discrete:
+            expected = f"{count} whole numbers from 0 to {ACTIONS - 1}"
+            if actions.shape != (count,) or not np.issubdtype(actions.dtype, np.integer):
+                raise ScenarioError("action", actions.tolist(), expected)
+            if actions.min() < 0 or actions.max() >= ACTIONS:
+                raise ScenarioError("action", actions.tolist(), expected)
+            self.simulator.step_discrete(actions.astype(np.int64))
+        else:
+            if actions.shape != (count, 2) or not np.isfinite(actions).all():
+                expected = f"{count} times finite (steering, speed) in [-1, 1]"
+                raise ScenarioError("action", actions.tolist(), expected)
+            self.simulator.step_continuous(actions.astype(np.float64))
+        self._draw_images(np.arange(count))
+
+    def criterion_level(self, i: int) -> str:
+        """HOPE's difficulty criterion of scene ``i``."""
+        batch = self.simulator.batch
+        row = batch.rows[i]
+        offsets = batch.offsets[i, : row["obstacles"] + 1]
+        vertices = batch.vertices[i, : offsets[-1]]
+        code = criterion_code(row["start"], row["goal"], vertices, offsets, self.vehicle.body)
+        return CRITERION_LEVELS[code]
+
+    def facts(self, i: int) -> dict[str, Any]:
+        """The numbers of scene ``i`` for ``info``."""
+        row = self.rows[i]
+        return {
+            "is_success": bool(row["outcome"] == OUTCOMES.index("success")),
+            "outcome": OUTCOMES[row["outcome"]],
+            "bump": bool(row["bump"]),
+            "bumps": int(row["bumps"]),
+            "decisions": int(row["decisions"]),
+            "rs_decisions": int(row["rs_decisions"]),
+            "path_length": float(row["path_length"]),
+            "gear_changes": int(row["gear_changes"]),
+            "mask_empty": bool(row["mask_empty"]),
+            "position_error": float(row["position_error"]),
+            "heading_error": float(row["turn_error"]),
+        }
+
+    def _draw_images(self, which: NDArray[np.int64]) -> None:
+        if self.options.image:
+            draw_images(self.simulator.batch, which, self.simulator.vehicles, self._images)
+
+    def _check(self, scenario: Scenario) -> None:
+        if scenario.vehicle != self.vehicle:
+            raise ScenarioError(
+                "scenario.vehicle",
+                scenario.vehicle.to_json(),
+                f"the environment's vehicle {self.vehicle.to_json()}; make it with vehicle=...",
+            )
+        require_free(scenario)
+
+
+_EMPTY = RawScene(np.zeros(3), np.zeros(3), np.zeros(4), np.zeros((0, 4, 2)))

@@ -1,0 +1,130 @@
+"""The native vector environment: N parking scenes in one call of the simulator."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import gymnasium as gym
+import numpy as np
+from gymnasium.vector import AutoresetMode, VectorEnv
+from gymnasium.vector.utils import batch_space
+from numpy.typing import NDArray
+
+from hybridrl.envs.parking.config import ParkingOptions
+from hybridrl.envs.parking.records import OUTCOMES, RUNNING, SUCCESS, TIMEOUT
+from hybridrl.envs.parking.task import ParkingTask
+from hybridrl.planners.errors import ScenarioError
+
+Observation = dict[str, NDArray[Any]]
+# Facts of ``info`` that are plain columns of the rows.
+COLUMNS = ("bump", "bumps", "decisions", "rs_decisions", "path_length", "gear_changes", "label")
+
+
+class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+    """N parking scenes stepped together; finished ones begin anew within the step.
+
+    The last observation and the facts of a finished episode stand in ``info["final_obs"]`` and
+    ``info["final_info"]``, as Gymnasium's ``SAME_STEP`` mode has it. ``info["label"]`` is the index
+    of each scene's class in :data:`~hybridrl.envs.parking.task.CLASS_NAMES`.
+
+    Args:
+        num_envs: Number of scenes N.
+        render_mode: Only ``None``: draw one scene with :class:`ParkingEnv`.
+        **options: The fields of :class:`~hybridrl.envs.parking.config.ParkingOptions`.
+    """
+
+    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
+
+    def __init__(
+        self, num_envs: int = 1, *, render_mode: str | None = None, **options: Any
+    ) -> None:
+        if render_mode is not None:
+            raise ValueError(
+                f"render_mode is {render_mode!r}; a vector of scenes has none: use gym.make"
+            )
+        self.num_envs = num_envs
+        self.task = ParkingTask(num_envs, ParkingOptions.from_keywords(options))
+        self.single_observation_space = self.task.observation_space()
+        self.single_action_space = self.task.action_space()
+        self.observation_space = batch_space(self.single_observation_space, num_envs)
+        self.action_space = batch_space(self.single_action_space, num_envs)
+        self._rngs = [np.random.default_rng() for _ in range(num_envs)]
+
+    def reset(
+        self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
+    ) -> tuple[Observation, dict[str, Any]]:
+        """Begin N new scenes.
+
+        Args:
+            seed: Of the first scene; the others count up from it (as in Gymnasium), or one each.
+            options: ``{"scenarios": [...]}`` begins exactly these N scenes.
+
+        Raises:
+            ScenarioError: If a scenario cannot be used, or there are not N seeds or scenarios.
+        """
+        seeds = (
+            [None if seed is None else seed + i for i in range(self.num_envs)]
+            if (seed is None or isinstance(seed, int | np.integer))
+            else list(seed)
+        )
+        for i, value in enumerate(seeds):
+            if value is not None:
+                self._rngs[i] = gym.utils.seeding.np_random(int(value))[0]
+        given = (options or {}).get("scenarios")
+        for name, values in (("seed", seeds), ("scenarios", given)):
+            if values is not None and len(values) != self.num_envs:
+                raise ScenarioError(name, values, f"{self.num_envs} values, one a scene")
+        for i in range(self.num_envs):
+            if given is None:
+                self.task.draw(i, self._rngs[i])
+            else:
+                self.task.load(i, given[i])
+        self.task.begin(np.arange(self.num_envs), self._rngs)
+        return self.task.observations(), self._info()
+
+    def step(
+        self, actions: NDArray[Any]
+    ) -> tuple[Observation, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
+        """One decision in every scene; ``actions`` is ``(N,)`` or ``(N, 2)``."""
+        self.task.act(actions)
+        rows = self.task.rows
+        outcome = rows["outcome"].copy()
+        rewards = rows["reward"].copy()
+        truncated = outcome == TIMEOUT
+        terminated = (outcome != RUNNING) & ~truncated
+        observations = self.task.observations()
+        done = np.flatnonzero(outcome)
+        ended: dict[str, Any] = {}
+        if len(done):
+            ended = self._finish(done, observations)
+            observations = self.task.observations()
+        return observations, rewards, terminated, truncated, self._info() | ended
+
+    def action_masks(self) -> NDArray[np.bool_]:
+        """Which of the 42 motions may be chosen in each scene, shape ``(N, 42)``."""
+        return np.asarray(self.task.rows["allowed"], np.bool_)
+
+    def _info(self) -> dict[str, Any]:
+        return {name: self.task.rows[name].copy() for name in COLUMNS}
+
+    def _finish(self, done: NDArray[np.int64], observations: Observation) -> dict[str, Any]:
+        """Set aside the ends of the finished episodes and begin new ones."""
+        finished = np.zeros(self.num_envs, np.bool_)
+        finished[done] = True
+        rows = self.task.rows
+        facts = self._info() | {
+            "is_success": rows["outcome"] == SUCCESS,
+            "outcome": np.array(OUTCOMES, object)[rows["outcome"]],
+        }
+        final_obs = np.full(self.num_envs, None, object)
+        for i in done:
+            final_obs[i] = {key: value[i] for key, value in observations.items()}
+            self.task.draw(i, self._rngs[i])
+        self.task.begin(done, self._rngs)
+        final_info = facts | {f"_{name}": finished for name in facts}
+        return {
+            "final_obs": final_obs,
+            "_final_obs": finished,
+            "final_info": final_info,
+            "_final_info": finished,
+        }
