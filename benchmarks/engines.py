@@ -5,6 +5,7 @@ from __future__ import annotations
 import multiprocessing
 import os
 import signal
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
@@ -105,7 +106,7 @@ def _feed_pool(
         The trials that were running when a worker died; empty if none did.
     """
     context = multiprocessing.get_context("spawn")
-    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_ignore_interrupt)
+    pool = ProcessPoolExecutor(jobs, mp_context=context, initializer=_start_worker)
     running: dict[Future[RunResult], tuple[int, RunConfig]] = {}
     try:
         while pending or running:
@@ -126,9 +127,17 @@ def _feed_pool(
     return []
 
 
-def _ignore_interrupt() -> None:
-    """Leave Ctrl-C to the parent, which ends its workers itself."""
+def _start_worker() -> None:
+    """Leave Ctrl-C to the parent, which ends its workers itself, and never outlive it."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)  # writes are atomic, so nothing half done stays behind
 
 
 @contextmanager

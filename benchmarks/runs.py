@@ -98,8 +98,8 @@ def execute(config: RunConfig, root: str | Path) -> RunResult:
     if before is not None:
         return before
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "result.json").unlink(missing_ok=True)
-    (folder / "error.txt").unlink(missing_ok=True)
+    for stale in (folder / "result.json", folder / "error.txt", *folder.glob("*.partial")):
+        stale.unlink(missing_ok=True)
     source = provenance()
     write_json(folder / "run.json", {**config.to_json(), **source, **machine()})
     started = time.perf_counter()

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from hybridrl.planners.path import Path, PlanResult
+from hybridrl.planners.path import PlanResult
 from hybridrl.planners.pose_search import (
     STATUS,
     Finding,
@@ -52,7 +52,7 @@ class BestOf:
         *,
         thorough: bool = True,
         allow_reversed_goal: bool = False,
-        patience: int = 600,
+        patience: int = 300,
         **options: Any,
     ) -> None:
         self.options = SearchOptions(**{"weight": 1.2, **options})

@@ -6,7 +6,7 @@ import math
 import time
 from itertools import pairwise
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 from numba import njit
@@ -110,23 +110,22 @@ class SamplingPlanner:
     def plan(self, scenario: Scenario, budget: float = 2.0, seed: int = 0) -> PlanResult:
         """Grow trees of Reeds-Shepp motions; see :class:`hybridrl.planners.base.Planner`.
 
-        ``expansions`` counts checked motions.
+        ``expansions`` counts checked motions; ``info`` has when OMPL was done and the path before
+        shortcuts.
         """
         require_free(scenario)
         began = time.thread_time()
-        spare = self.smoothing if self.stops_at_first else min(self.smoothing, 0.25 * budget)
-        reserve = 0.0 if self.stops_at_first else spare
-        problem = _Problem(scenario, safe_body(scenario, self.clearance))
-        poses, checked = self._solve(problem, began + budget - reserve, seed)
+        end = began + budget
+        reserve = 0.0 if self.stops_at_first else min(self.smoothing, 0.25 * budget)
+        poses, checked = self._solve(scenario, end - reserve, seed)
         info: dict[str, Any] = {}
         path = _to_path(scenario, poses) if poses else None
         if path is not None:
-            left = began + budget - time.thread_time()
-            info["found_seconds"] = time.thread_time() - began
+            now = time.thread_time()
+            info["first_seconds"] = now - began
             info["raw_length"] = path.length
             info["raw_gear_changes"] = path.gear_changes
-            if checked_result(self.name, scenario, path, began).success and left > 0.0:
-                path = shortcut(path, scenario, min(left, spare), seed)
+            path = shortcut(path, scenario, min(end - now, self.smoothing), seed)
         return checked_result(self.name, scenario, path, began, expansions=checked, info=info)
 
     def _planner(self, geometric: ModuleType, information: Any) -> Any:
@@ -135,26 +134,34 @@ class SamplingPlanner:
         planner.setRange(self.step)
         return planner
 
-    def _solve(self, problem: _Problem, deadline: float, seed: int) -> tuple[list[Pose], int]:
-        """The poses of OMPL's solution, none without one; how many motions were checked."""
+    def _solve(self, scenario: Scenario, deadline: float, seed: int) -> tuple[list[Pose], int]:
+        """The poses of OMPL's solution, none without one; how many motions were checked.
+
+        The tree is rooted at the goal, as slots are easier to leave than to enter.
+        """
         base, geometric, util = _import_ompl()
         util.setLogLevel(util.LOG_NONE)
         util.RNG.setSeed(seed + 1)
-        setup, motions = _make_setup(base, geometric, problem)
+        body = safe_body(scenario, self.clearance)
+        setup, motions = _make_setup(base, geometric, scenario, body)
         setup.setPlanner(self._planner(geometric, setup.getSpaceInformation()))
         late = base.PlannerTerminationCondition(lambda: time.thread_time() >= deadline)
         setup.solve(late)
         poses: list[Pose] = []
         if setup.haveExactSolutionPath():
             states = setup.getSolutionPath().getStates()
-            poses = [(s.getX(), s.getY(), s.getYaw()) for s in states]
+            poses = [(s.getX(), s.getY(), s.getYaw()) for s in reversed(states)]
         return poses, motions.checked
 
     def _compile(self) -> None:
         """Compile everything now, so that no plan is timed with it."""
         block = np.array([(2.0, 1.5), (2.5, 1.5), (2.5, 2.0)])
         scenario = Scenario(start=(0.0, 0.0, 0.0), goal=(1.0, -3.0, 0.0), obstacles=(block,))
-        self.plan(scenario, budget=0.1)
+        vehicle = scenario.vehicle
+        scene = (safe_body(scenario, self.clearance), scenario.packed)
+        motion_free(*scenario.start, *scenario.goal, vehicle.min_radius, *scene)
+        path = shortcut(_to_path(scenario, [scenario.start, scenario.goal]), scenario, 0.1)
+        checked_result(self.name, scenario, path, 0.0)
 
 
 class RRTConnect(SamplingPlanner):
@@ -187,11 +194,6 @@ class RRTStar(SamplingPlanner):
         return planner
 
 
-class _Problem(NamedTuple):
-    scenario: Scenario
-    body: Body
-
-
 def _to_path(scenario: Scenario, poses: list[Pose]) -> Path:
     """The words between the poses, exactly those that were checked."""
     curvature, length = np.empty(SEGMENTS), np.empty(SEGMENTS)
@@ -213,25 +215,24 @@ def _import_ompl() -> tuple[Any, Any, Any]:
     return base, geometric, util
 
 
-def _make_setup(base: Any, geometric: Any, problem: _Problem) -> tuple[Any, Any]:
-    """OMPL's simple setup with our validity checks, and the counting motion validator."""
-    scenario = problem.scenario
+def _make_setup(base: Any, geometric: Any, scenario: Scenario, body: Body) -> tuple[Any, Any]:
+    """OMPL's simple setup from goal to start, and the motion validator that counts."""
     space = base.ReedsSheppStateSpace(scenario.vehicle.min_radius)
     space.setBounds(_bounds(base, scenario))
     setup = geometric.SimpleSetup(space)
     information = setup.getSpaceInformation()
-    scene = (problem.body, scenario.packed)
+    scene = (body, scenario.packed)
     radius = scenario.vehicle.min_radius
 
     class Motions(base.MotionValidator):  # type: ignore[misc]
-        """Sweeps the same Reeds-Shepp word that the final path will drive."""
+        """Sweeps the word that the final path will drive, which is from ``b`` to ``a``."""
 
         checked = 0
 
         def checkMotion(self, a: Any, b: Any) -> bool:
             self.checked += 1
             return motion_free(
-                a.getX(), a.getY(), a.getYaw(), b.getX(), b.getY(), b.getYaw(), radius, *scene
+                b.getX(), b.getY(), b.getYaw(), a.getX(), a.getY(), a.getYaw(), radius, *scene
             )
 
     def free(state: Any) -> bool:
@@ -241,7 +242,7 @@ def _make_setup(base: Any, geometric: Any, problem: _Problem) -> tuple[Any, Any]
     motions = Motions(information)
     information.setMotionValidator(motions)
     setup.setStateValidityChecker(free)
-    setup.setStartAndGoalStates(_state(space, scenario.start), _state(space, scenario.goal))
+    setup.setStartAndGoalStates(_state(space, scenario.goal), _state(space, scenario.start))
     return setup, motions
 
 

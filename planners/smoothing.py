@@ -45,7 +45,7 @@ def shortcut(
     gear_cost: float = 1.0,
     reverse_cost: float = 0.0,
     radii: tuple[float, ...] = RADII,
-    patience: int = 600,
+    patience: int = 300,
     clearance: float = 0.001,
 ) -> Path:
     """Replace random parts of a path by cheaper free Reeds-Shepp words.

@@ -22,8 +22,8 @@ NEVER = {
     "envs": {"torch", "stable_baselines3"},
     "datasets": {"torch", "stable_baselines3"},
 }
-# The one file in envs/ that may use torch, when it is asked for.
-EXCEPTIONS = {"envs/parking/torch_backend.py": {"torch"}}
+# The one back end in envs/ that may use torch; it is loaded only when it is asked for.
+TORCH_FILES = "envs/parking/torch_"
 
 
 def python_files(root):
@@ -54,6 +54,10 @@ def imports(tree, module_level):
             stack += list(ast.iter_child_nodes(node))
 
 
+def exceptions(name):
+    return {"torch"} if name.startswith(TORCH_FILES) else set()
+
+
 @pytest.fixture(scope="module")
 def files(root):
     return list(python_files(root))
@@ -72,7 +76,7 @@ def test_modules_import_only_their_folders_libraries(files):
     import sys
 
     for folder, name, tree in files:
-        allowed = ALLOWED[folder] | EXCEPTIONS.get(name, set()) | set(sys.stdlib_module_names)
+        allowed = ALLOWED[folder] | exceptions(name) | set(sys.stdlib_module_names)
         for imported in imports(tree, module_level=True):
             top = imported.split(".")[0]
             assert top in allowed | {"hybridrl"}, f"{name} imports {imported} at module level"
@@ -80,9 +84,17 @@ def test_modules_import_only_their_folders_libraries(files):
 
 def test_some_libraries_are_never_imported(files):
     for folder, name, tree in files:
-        never = NEVER.get(folder, set()) - EXCEPTIONS.get(name, set())
+        never = NEVER.get(folder, set()) - exceptions(name)
         for imported in imports(tree, module_level=False):
             assert imported.split(".")[0] not in never, f"{name} imports {imported}"
+
+
+def test_the_torch_back_end_is_loaded_only_when_asked_for(files):
+    back_end = "hybridrl." + TORCH_FILES.replace("/", ".")
+    for _, name, tree in files:
+        if not name.startswith(TORCH_FILES):
+            eager = [i for i in imports(tree, module_level=True) if i.startswith(back_end)]
+            assert not eager, f"{name} imports {eager} at module level"
 
 
 def test_imports_are_absolute(files):
@@ -107,3 +119,18 @@ def test_every_entry_point_in_a_registry_can_be_imported():
 
 
 SUITE_FUNCTIONS = ("variant", "trials", "summarise", "tables", "plots")
+
+
+def test_registering_twice_changes_nothing_and_every_spec_travels_as_json():
+    import gymnasium as gym
+
+    import hybridrl  # noqa: F401
+    from hybridrl.envs.registration import ENVS, register_envs
+
+    before = dict(gym.registry)
+    register_envs()
+    assert gym.registry == before
+    for row in ENVS:
+        spec = gym.spec(row.id)
+        assert spec.max_episode_steps is None
+        assert type(spec).from_json(spec.to_json()).kwargs == row.kwargs

@@ -1,1 +1,1 @@
-"""What several agents share."""
+"""Parts that agents share."""

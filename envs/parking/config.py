@@ -171,6 +171,7 @@ def make_config(options: ParkingOptions) -> NDArray[np.void]:
     record["option_discount"] = OPTION_DISCOUNT
     record["max_decisions"] = _at_least(1, "max_decisions", options.max_decisions)
     record["steer_rate"] = _limit("steer_rate", options.steer_rate)
+    record["limited"] = options.steer_rate is not None or options.acceleration is not None
     record["acceleration"] = _limit("acceleration", options.acceleration)
     return record
 

@@ -165,7 +165,9 @@ def _box_gap(ring: Array, pose: Array, body: Body) -> float:
 
 
 @njit(cache=True, error_model="numpy")
-def _neighbours(goal: Array, vertices: Array, offsets: Array, body: Body) -> tuple[Array, Array]:
+def _neighbours(
+    goal: Array, vertices: Array, offsets: NDArray[np.int64], body: Body
+) -> tuple[Array, Array]:
     """The nearest obstacle of each side, -1 where there is none, and its distance from the body.
 
     The nearest is found from the middle of the side. The distance is that of the whole box, with
@@ -194,7 +196,7 @@ def _neighbours(goal: Array, vertices: Array, offsets: Array, body: Body) -> tup
 
 @njit(cache=True, error_model="numpy")
 def _blocked(
-    points: Array, vertices: Array, offsets: Array, but_first: int, but_second: int
+    points: Array, vertices: Array, offsets: NDArray[np.int64], but_first: int, but_second: int
 ) -> bool:
     """Whether an obstacle other than two touches the smallest rectangle around points."""
     corners = smallest_rectangle(points)
@@ -235,7 +237,9 @@ def _parallel_points(start: Array, goal: Array, body: Body) -> Array:
 
 
 @njit(cache=True, error_model="numpy")
-def criterion_code(start: Array, goal: Array, vertices: Array, offsets: Array, body: Body) -> int:
+def criterion_code(
+    start: Array, goal: Array, vertices: Array, offsets: NDArray[np.int64], body: Body
+) -> int:
     """The criterion on packed rings: 0 Normal, 1 Complex, 2 Extreme.
 
     Args:

@@ -9,10 +9,11 @@ import numpy as np
 from numba import njit
 
 from hybridrl.envs.parking.batch import Batch, body_of, obstacles_of
+from hybridrl.envs.parking.dynamics import arc_decisions
 from hybridrl.envs.parking.goal import parked, turned_goal
 from hybridrl.envs.parking.motion import move
 from hybridrl.envs.parking.records import DECISION_SECONDS, RUNNING
-from hybridrl.envs.parking.score import score
+from hybridrl.envs.parking.score import books_of, score
 from hybridrl.planners.rs_candidates import COLUMNS, WORDS
 from hybridrl.planners.rs_search import Scratch, SearchRule, find_free_knowing
 
@@ -82,6 +83,8 @@ def look_for_path(batch: Batch, i: int, vehicle: Any, config: Any, search: Searc
     row.rs_arcs = 0
     if config.rs == 0 or row.decisions < config.rs_first or row.distance > config.rs_gate:
         return
+    if config.limited and row.speed != 0.0:
+        return  # a path begins at rest: its first arc may go the other way
     goal = (row.goal[0], row.goal[1], row.goal[2])
     row.rs_arcs = _search(batch, i, vehicle, goal, 0, search)
     if row.rs_arcs == 0 and row.reversible:
@@ -100,11 +103,13 @@ def _drive_piece(
 ) -> None:
     """One decision along a free arc."""
     row = batch.rows[i]
-    travelled, changes = row.path_length, row.gear_changes
+    before = books_of(row)
     move(batch, i, curvature, length)
+    row.steer = math.atan(curvature * vehicle.wheelbase) / vehicle.max_steer
+    row.speed = 0.0 if config.limited else math.copysign(1.0, length)
     done = parked(row.x, row.y, row.heading, row, vehicle, config)
     row.rs_decisions += 1
-    score(batch, i, vehicle, config, done, False, travelled, changes, discount)
+    score(batch, i, vehicle, config, done, False, before, discount)
 
 
 @njit(cache=True)
@@ -125,7 +130,10 @@ def drive_path(batch: Batch, i: int, vehicle: Any, config: Any, discount: float)
     row.bump = False
     for arc in range(arcs):
         length = row.rs_arc[arc]
-        pieces = max(math.ceil(abs(length) / full - _SHORTEST_PIECE), 1)
+        if config.limited:
+            pieces = arc_decisions(row, vehicle, config, row.rs_curvature[arc], length)
+        else:
+            pieces = max(math.ceil(abs(length) / full - _SHORTEST_PIECE), 1)
         for _ in range(pieces):
             _drive_piece(
                 batch, i, vehicle, config, row.rs_curvature[arc], length / pieces, discount

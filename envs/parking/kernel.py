@@ -15,7 +15,7 @@ from hybridrl.envs.parking.motion import drive
 from hybridrl.envs.parking.observe import observe
 from hybridrl.envs.parking.records import RUNNING
 from hybridrl.envs.parking.reward import folded, iou_of
-from hybridrl.envs.parking.score import RS_DISTANCE, goal_distance, rs_distance, score
+from hybridrl.envs.parking.score import RS_DISTANCE, books_of, goal_distance, rs_distance, score
 
 Array = NDArray[np.float64]
 RS_AUTO = 2
@@ -62,11 +62,11 @@ def _step(
     row.terms[:] = 0.0
     discount = 1.0
     if config.rs != RS_AUTO or row.rs_arcs == 0:
-        travelled, changes = row.path_length, row.gear_changes
+        before = books_of(row)
         row.bump = False
         done, blocked = drive(batch, i, vehicle, config, steer, speed, index)
         row.bumps += row.bump
-        score(batch, i, vehicle, config, done, blocked, travelled, changes, discount)
+        score(batch, i, vehicle, config, done, blocked, before, discount)
         discount = config.option_discount
         if row.outcome == RUNNING:
             look_for_path(batch, i, vehicle, config, search)
@@ -104,4 +104,6 @@ def step_many(
     scratch = make_scratch(batch)
     search = make_search(config[0])
     for i in range(len(batch.rows)):
+        if batch.rows[i].outcome != RUNNING:
+            continue  # finished, and not begun anew
         _step(batch, i, vehicles[0], config[0], scratch, search, steer[i], speed[i], index[i])

@@ -18,7 +18,7 @@ _UNIT = 2.0**-53
 
 
 @njit(cache=True)
-def _mixed(state: int) -> int:
+def _mixed(state: np.uint64) -> np.uint64:
     """The splitmix64 finaliser: 64 well-mixed bits of a counter (Steele, Lea and Flood 2014)."""
     bits = np.uint64(state)
     bits = (bits ^ (bits >> np.uint64(30))) * _FIRST
@@ -27,7 +27,7 @@ def _mixed(state: int) -> int:
 
 
 @njit(cache=True)
-def _uniform(state: int) -> float:
+def _uniform(state: np.uint64) -> float:
     """A number in (0, 1] from a counter."""
     return float((_mixed(state) >> np.uint64(11)) + np.uint64(1)) * _UNIT
 

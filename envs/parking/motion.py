@@ -5,9 +5,11 @@ from __future__ import annotations
 import math
 from typing import Any
 
+import numpy as np
 from numba import njit
 
 from hybridrl.envs.parking.batch import Batch, body_of, obstacles_of
+from hybridrl.envs.parking.dynamics import limited_arcs
 from hybridrl.envs.parking.goal import could_park, parked
 from hybridrl.envs.parking.observe import certified_count, sampled_count
 from hybridrl.envs.parking.records import DECISION_SECONDS, MARGIN, SUBSTEPS
@@ -78,8 +80,28 @@ def _told(row: Any, config: Any, index: int) -> float:
     An exact mask never tells more than there are; a lidar may have missed what stops the motion.
     """
     if config.mask_lidar and index >= 0:
-        return max(row.mask[index] * SUBSTEPS - 0.5, 1.0)
+        return float(max(row.mask[index] * SUBSTEPS - 0.5, 1.0))
     return 1.0
+
+
+@njit(cache=True)
+def _drive_limited(
+    batch: Batch, i: int, vehicle: Any, config: Any, steer: float, speed: float
+) -> tuple[bool, bool]:
+    """:func:`drive` under rate limits: ten arcs; the vehicle stands still after a contact."""
+    row = batch.rows[i]
+    arcs = np.empty((SUBSTEPS, 4))
+    count = limited_arcs(row, vehicle, config, obstacles_of(batch, i), steer, speed, arcs)
+    before = row.path_length
+    for k in range(count):
+        move(batch, i, arcs[k, 0], arcs[k, 1])
+        row.steer, row.speed = arcs[k, 2], arcs[k, 3]
+        if parked(row.x, row.y, row.heading, row, vehicle, config):
+            return True, False
+    if count < SUBSTEPS:
+        row.speed = 0.0
+        row.bump = not (config.shorten and count > 0)
+    return False, count < SUBSTEPS and row.path_length == before
 
 
 @njit(cache=True)
@@ -103,6 +125,9 @@ def drive(
         Whether the vehicle parked, and whether it could not move at all.
     """
     row = batch.rows[i]
+    if config.limited:
+        return _drive_limited(batch, i, vehicle, config, steer, speed)
+    row.steer, row.speed = steer, speed
     curvature = curvature_of(steer, vehicle)
     length = speed * vehicle.max_speed * DECISION_SECONDS
     if abs(length) < 1e-9:

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.parking.action_mask import free_lengths, postprocess
 from hybridrl.envs.parking.batch import Batch, Scratch, body_of, obstacles_of
+from hybridrl.envs.parking.dynamics import limited_arcs
 from hybridrl.envs.parking.goal import write_errors
 from hybridrl.envs.parking.lidar import cast_rays, outline_distances
 from hybridrl.envs.parking.lidar_mask import lidar_counts
@@ -94,6 +95,14 @@ def certified_count(free: float, wanted: float) -> int:
 def _count_free(batch: Batch, i: int, vehicle: Any, config: Any) -> None:
     """Turn free lengths into free sub-steps of the mask's horizon."""
     row = batch.rows[i]
+    if config.limited:
+        arcs = np.empty((SUBSTEPS, 4))
+        for action in range(ACTIONS):
+            row.counts[action] = limited_arcs(
+                row, vehicle, config, obstacles_of(batch, i),
+                ACTION_STEER[action], ACTION_SPEED[action], arcs,
+            )  # fmt: skip
+        return
     step = config.horizon / SUBSTEPS
     for action in range(ACTIONS):
         free = row.free[action]

@@ -37,6 +37,7 @@ REWARD_TERMS = (
     "gear_change",
     "bump",
     "path_length",
+    "effort",
     "terminal",
 )
 
@@ -79,7 +80,7 @@ ROW = np.dtype(
         ("x", _f),
         ("y", _f),
         ("heading", _f),
-        ("steer", _f),  # last wheel angle and speed; only rate limits carry them on
+        ("steer", _f),  # last steering and speed, normalised; rate limits start from them
         ("speed", _f),
         ("distance", _f),  # axle to goal axle now
         ("first_distance", _f),
@@ -143,6 +144,7 @@ CONFIG = np.dtype(
         ("max_decisions", _i),
         ("weights", _f, (len(REWARD_TERMS),)),
         ("terminal", _f, (len(OUTCOMES),)),
+        ("limited", np.bool_),  # steering rate or acceleration is finite
         ("steer_rate", _f),  # rad/s, inf: jumps
         ("acceleration", _f),  # m/s2, inf: jumps
     ],

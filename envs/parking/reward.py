@@ -15,6 +15,7 @@ WEIGHTS = {
     "gear_change": 0.05,
     "bump": 0.1,
     "path_length": 0.01,
+    "effort": 0.0,
     "terminal": 1.0,
 }
 HOPE_WEIGHTS = WEIGHTS | {"gear_change": 0.0, "bump": 0.0, "path_length": 0.0}
@@ -51,6 +52,12 @@ def rs_distance_term(before: float, now: float, first: float) -> float:
 def heading_term(before: float, now: float) -> float:
     """Decrease of the heading error, folded to [0, pi/2], over pi."""
     return (before - now) / math.pi
+
+
+@njit(cache=True)
+def effort_term(steer_change: float, speed_change: float) -> float:
+    """Minus the change of normalised steering and speed, each over its full range of 2."""
+    return -0.5 * (abs(steer_change) + abs(speed_change))
 
 
 @njit(cache=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import njit
 
@@ -19,6 +19,7 @@ from hybridrl.envs.parking.records import (
 )
 from hybridrl.envs.parking.reward import (
     distance_term,
+    effort_term,
     folded,
     heading_term,
     iou_of,
@@ -28,7 +29,31 @@ from hybridrl.envs.parking.reward import (
 )
 from hybridrl.planners.reeds_shepp import shortest_length
 
-TIME, DISTANCE, OVERLAP, RS_DISTANCE, HEADING, GEAR, BUMP, LENGTH, END = range(len(REWARD_TERMS))
+TIME, DISTANCE, OVERLAP, RS_DISTANCE, HEADING, GEAR, BUMP, LENGTH, EFFORT, END = range(
+    len(REWARD_TERMS)
+)
+
+
+class Books(NamedTuple):
+    """What a motion is charged against.
+
+    Args:
+        path_length: Driven before it, metres.
+        gear_changes: Before it.
+        steer: Normalised steering before it.
+        speed: Normalised speed before it.
+    """
+
+    path_length: float
+    gear_changes: int
+    steer: float
+    speed: float
+
+
+@njit(cache=True)
+def books_of(row: Any) -> Books:
+    """The books now."""
+    return Books(row.path_length, row.gear_changes, row.steer, row.speed)
 
 
 @njit(cache=True)
@@ -90,7 +115,7 @@ def _shape(batch: Batch, i: int, vehicle: Any, config: Any, discount: float) -> 
 @njit(cache=True)
 def score(
     batch: Batch, i: int, vehicle: Any, config: Any,
-    parked: bool, blocked: bool, travelled: float, gear_changes: int, discount: float,
+    parked: bool, blocked: bool, before: Books, discount: float,
 ) -> None:  # fmt: skip
     """Count the decision, settle its outcome and add its reward.
 
@@ -101,16 +126,17 @@ def score(
         config: The configuration.
         parked: Whether it parked.
         blocked: Whether it could not move at all.
-        travelled: ``path_length`` before the motion, metres.
-        gear_changes: ``gear_changes`` before the motion.
+        before: The books before the motion.
         discount: Of this decision's reward within the step.
     """
     row = batch.rows[i]
     row.decisions += 1
     row.outcome = outcome_of(row, config, parked, blocked)
     # Costs of quality always count; the other terms give way to the terminal reward.
-    _add(row, config, GEAR, gear_changes - row.gear_changes, discount)
-    _add(row, config, LENGTH, travelled - row.path_length, discount)
+    _add(row, config, GEAR, before.gear_changes - row.gear_changes, discount)
+    _add(row, config, LENGTH, before.path_length - row.path_length, discount)
+    effort = effort_term(row.steer - before.steer, row.speed - before.speed)
+    _add(row, config, EFFORT, effort, discount)
     _add(row, config, BUMP, -1.0 if row.bump else 0.0, discount)
     if row.outcome == RUNNING:
         _shape(batch, i, vehicle, config, discount)

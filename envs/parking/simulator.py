@@ -10,7 +10,7 @@ from hybridrl.envs.parking.batch import Batch, make_batch
 from hybridrl.envs.parking.generate import RawScene
 from hybridrl.envs.parking.kernel import begin_many, step_many
 from hybridrl.envs.parking.lidar_mask import NO_TABLE, sector_table
-from hybridrl.envs.parking.records import ACTION_SPEED, ACTION_STEER, vehicle_record
+from hybridrl.envs.parking.records import ACTION_SPEED, ACTION_STEER, SUBSTEPS, vehicle_record
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path
 from hybridrl.planners.scenario import Scenario
@@ -111,7 +111,8 @@ class ParkingSimulator:
                 return
             obstacles = max(2 * obstacles, old.circles.shape[1])
             corners = max(2 * corners, old.vertices.shape[1])
-        arcs = int(self.config["max_decisions"][0]) + 8
+        per_decision = SUBSTEPS if self.config["limited"][0] else 1
+        arcs = per_decision * int(self.config["max_decisions"][0]) + 8
         new = make_batch(self.num_envs, obstacles, corners, arcs, self._table)
         if old is not None:
             for name, array in old._asdict().items():

@@ -17,12 +17,14 @@ from hybridrl.envs.parking.torch_model import Model
 NONE = 1e6  # metres: nothing is met
 
 
-def advance(x: Tensor, y: Tensor, heading: Tensor, curvature: Tensor, s: Tensor) -> list[Tensor]:
-    """Poses ``[x, y, heading]`` after signed arc lengths ``s`` (closed form; all broadcast)."""
+def advance(
+    x: Tensor, y: Tensor, heading: Tensor, curvature: Tensor, s: Tensor
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Poses ``(x, y, heading)`` after signed arc lengths ``s`` (closed form; all broadcast)."""
     half = 0.5 * curvature * s
     chord = s * torch.sinc(half / torch.pi)
     middle = heading + half
-    return [x + chord * middle.cos(), y + chord * middle.sin(), heading + 2.0 * half]
+    return x + chord * middle.cos(), y + chord * middle.sin(), heading + 2.0 * half
 
 
 def first_contact(

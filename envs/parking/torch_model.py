@@ -117,7 +117,7 @@ def make_model(
     }  # fmt: skip
     for name in ("certified", "hope", "shorten", "terminate", "pose_success"):
         numbers[name] = bool(config[name][0])
-    tables = {
+    tables: dict[str, Any] = {
         name: torch.as_tensor(table, device=device).to(dtype)
         for name, table in _tables(spec, vehicle, config).items()
     }

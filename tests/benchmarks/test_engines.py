@@ -1,5 +1,10 @@
 """Trials on one process or several: results in order, failures contained, sharding complete."""
 
+import subprocess
+import sys
+import time
+from pathlib import Path
+
 import pytest
 
 from hybridrl.benchmarks import engines
@@ -61,6 +66,47 @@ def test_a_worker_that_dies_takes_only_its_own_trial_with_it(trials, tmp_path):
     results = engines.run(trials("deadly", 5), tmp_path, "processes", 2)
     assert [r.status for r in results].count("failed") == 1
     assert (results[2].status, "died" in results[2].error) == ("failed", True)
+
+
+def test_workers_end_when_their_parent_is_killed(tmp_path):
+    (tmp_path / "sleepy.py").write_text(
+        "import os, time\n"
+        "def nap(config, folder):\n"
+        "    (folder / 'pid').write_text(str(os.getpid()))\n"
+        "    time.sleep(600)\n"
+    )
+    code = (
+        "from hybridrl.benchmarks import engines\n"
+        "from hybridrl.benchmarks.runs import RunConfig\n"
+        "if __name__ == '__main__':\n"
+        "    trial = RunConfig(suite='s', env='e', agent='a', work='sleepy:nap')\n"
+        f"    engines.run([trial], {str(tmp_path)!r}, 'processes', 1)\n"
+    )
+    (tmp_path / "main.py").write_text(code)
+    parent = subprocess.Popen([sys.executable, "main.py"], cwd=tmp_path)
+    file = tmp_path / "s" / "e" / "a" / "seed-0" / "pid"
+    assert _within(60, lambda: file.exists() and file.read_text())
+    worker = int(file.read_text())
+    parent.kill()
+    parent.wait()
+    assert _within(30, lambda: not _runs(worker))
+
+
+def _within(seconds, happens):
+    deadline = time.monotonic() + seconds
+    while not happens():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+def _runs(pid):
+    try:
+        state = Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0]
+    except OSError:
+        return False
+    return state != "Z"
 
 
 def test_what_is_done_is_skipped_by_the_next_run(trials, tmp_path):

@@ -53,7 +53,7 @@ def test_the_body_touches_at_the_returned_length_and_never_before(vehicle, conve
             hits += 1
             box = body_polygon(advance_pose(*pose, curvature, sign * free), vehicle)
             assert min(box.distance(shapely.Polygon(r)) for r in rings) < 1e-9
-    assert hits > 15
+    assert hits > 5
 
 
 def test_the_first_contact_is_the_same_in_mirrored_turned_and_reversed_scenes():
