@@ -31,7 +31,7 @@ from hybridrl.planners.scenario import Scenario
 __all__ = ["plots", "run_chunk", "summarise", "tables", "trials", "variant"]
 
 CHUNK = 20  # scenes a trial: what an interrupted run loses at most
-DECISIONS = (20, 40, 80, 200)  # the budget curve of parking.md 14.3
+DECISIONS = (5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 200)  # of the budget curve
 
 
 @dataclass(frozen=True)

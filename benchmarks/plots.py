@@ -14,6 +14,7 @@ if TYPE_CHECKING:
 
 # Distinct in print and for colour-blind readers (Okabe and Ito, 2008).
 COLOURS = ("#0072B2", "#E69F00", "#009E73", "#D55E00", "#CC79A7", "#56B4E9", "#555555")
+TICKS = (5, 10, 20, 40, 80, 200)  # decisions
 
 
 def parking_plots(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
@@ -31,12 +32,15 @@ def budget_curves(rows: Sequence[ResultRow], file: Path) -> Path:
         {int(r.metric.rpartition("_")[2]) for r in rows if r.metric.startswith("success_within_")}
     )
     figure, panels = _panels(rows)
+    colours = _coloured(rows)
     for env, axes in panels.items():
-        for agent, colour in _coloured(rows).items():
+        for i, (agent, colour) in enumerate(colours.items()):
             rates = [100 * pooled(rows, env, agent, f"success_within_{d}")[0] for d in limits]
-            axes.plot(limits, rates, "o-", color=colour, label=agent, markersize=3, linewidth=1.4)
+            # Thinner and thinner, so that curves on top of each other can all be seen.
+            width = 1.2 + 0.8 * (len(colours) - 1 - i)
+            axes.plot(limits, rates, color=colour, label=agent, linewidth=width)
         axes.set(title=env, xscale="log", ylim=(-3, 103))
-        axes.set_xticks(limits, [str(d) for d in limits])
+        axes.set_xticks(TICKS, [str(tick) for tick in TICKS])
         axes.minorticks_off()
     figure.supxlabel("decisions allowed")
     figure.supylabel("success [%]")
@@ -54,8 +58,9 @@ def distributions(
         boxes = [_box(rows, env, agent, metric) for agent in drawn]
         if boxes:
             art = axes.bxp(boxes, showfliers=False, patch_artist=True, orientation="horizontal")
-            for patch, agent in zip(art["boxes"], drawn, strict=True):
+            for patch, median, agent in zip(art["boxes"], art["medians"], drawn, strict=True):
                 patch.set(facecolor=colours[agent], alpha=0.75)
+                median.set(color="black", linewidth=1.6)
         axes.set(title=env, xscale="log" if log else "linear")
         axes.invert_yaxis()
     figure.supxlabel(label)
@@ -89,20 +94,20 @@ def _figure(lines: int, columns: int, size: tuple[float, float]) -> tuple[Figure
 
     figure = Figure(figsize=size, layout="constrained")
     FigureCanvasAgg(figure)
-    axes = figure.subplots(lines, columns, squeeze=False).ravel().tolist()
+    axes = figure.subplots(lines, columns, squeeze=False, sharex=True).ravel().tolist()
     for one in axes:
         one.grid(color="#dddddd", linewidth=0.6)
         one.set_axisbelow(True)
         one.spines[["top", "right"]].set_visible(False)
         one.title.set_fontsize(10)
-        one.tick_params(labelsize=8)
+        one.tick_params(labelsize=8, labelbottom=True)
     return figure, axes
 
 
 def _save(figure: Figure, file: Path, legend_of: Axes | None = None) -> Path:
     if legend_of is not None:
         handles, labels = legend_of.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside lower center", ncols=7, fontsize=8)
+        figure.legend(handles, labels, loc="outside upper center", ncols=7, fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.stem}.partial{file.suffix}")
     figure.savefig(partial, dpi=150)

@@ -122,7 +122,8 @@ class ParkingOptions:
             return VehicleSpec()
         if isinstance(self.vehicle, VehicleSpec):
             return self.vehicle
-        return VehicleSpec.from_json(dict(self.vehicle))
+        plain = dict(self.vehicle) if isinstance(self.vehicle, Mapping) else self.vehicle
+        return VehicleSpec.from_json(plain)
 
     @property
     def hope(self) -> bool:
@@ -159,7 +160,7 @@ def make_config(options: ParkingOptions) -> NDArray[np.void]:
     record["mask_lidar"] = choose("mask_source", options.mask_source, ("exact", "lidar")) == "lidar"
     record["lidar_noise"] = _at_least(0.0, "lidar_noise", options.lidar_noise)
     record["pose_success"] = choose("success", options.success, ("overlap95", "pose")) == "pose"
-    if len(options.tolerance) != 3:
+    if np.shape(options.tolerance) != (3,):
         raise ScenarioError(
             "tolerance", options.tolerance, "three numbers: metres, metres, radians"
         )
@@ -170,6 +171,8 @@ def make_config(options: ParkingOptions) -> NDArray[np.void]:
     _write_rule(record, options.hope, spec)
     record["option_discount"] = OPTION_DISCOUNT
     record["max_decisions"] = _at_least(1, "max_decisions", options.max_decisions)
+    if record["max_decisions"][0] != options.max_decisions:
+        raise ScenarioError("max_decisions", options.max_decisions, "a whole number")
     record["steer_rate"] = _limit("steer_rate", options.steer_rate)
     record["limited"] = options.steer_rate is not None or options.acceleration is not None
     record["acceleration"] = _limit("acceleration", options.acceleration)
@@ -205,10 +208,10 @@ def _write_rule(record: NDArray[np.void], hope: bool, spec: VehicleSpec) -> None
 
 
 def _at_least(low: float, name: str, value: float) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float | np.number):
-        raise ScenarioError(name, value, f"a number of at least {low}")
-    if not (math.isfinite(value) and value >= low):
-        raise ScenarioError(name, value, f"a number of at least {low}")
+    number = isinstance(value, int | float | np.number) and not isinstance(value, bool)
+    if not (number and math.isfinite(value) and value >= low):
+        bound = f" of at least {low}" if math.isfinite(low) else ""
+        raise ScenarioError(name, value, f"a finite number{bound}")
     return float(value)
 
 
@@ -227,7 +230,5 @@ def _weights(
     for name, value in (changes or {}).items():
         if name not in weights:
             raise UnknownNameError("reward term", name, weights)
-        if not math.isfinite(value):
-            raise ScenarioError(f"reward_weights.{name}", value, "a finite number")
-        weights[name] = float(value)
+        weights[name] = _at_least(-math.inf, f"reward_weights.{name}", value)
     return weights

@@ -6,7 +6,8 @@ look-up a sector and a minimum. What stands between two rays is taken for the st
 their hits; an obstacle that slips between them is not seen, as with a real sensor.
 
 The gap is counted from the outline, not from the axle as in the specification: the radius of the
-body itself changes by up to 0.6 m within a sector, which would close the mask beside any wall.
+body itself changes by up to 0.6 m within a sector, which withholds motions beside a wall. Counted
+so, the mask withholds a third less, and tells too much in 0.7 instead of 0.25 % of its entries.
 """
 
 from __future__ import annotations

@@ -7,10 +7,12 @@ Metres, radians and world frame unless a name says otherwise.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrl.planners.errors import ScenarioError
 from hybridrl.planners.rs_search import RADII
 from hybridrl.planners.vehicle import VehicleSpec
 
@@ -44,7 +46,13 @@ REWARD_TERMS = (
 _f = np.float64
 _i = np.int64
 
-VEHICLE = np.dtype(
+
+def _record(fields: list[Any]) -> np.dtype[Any]:
+    """Aligned fields, read by name in plain Python as well (coverage runs uncompiled)."""
+    return np.dtype((np.record, np.dtype(fields, align=True)))
+
+
+VEHICLE = _record(
     [
         ("rear", _f),
         ("front", _f),
@@ -62,12 +70,11 @@ VEHICLE = np.dtype(
         ("reach_radius", _f),  # around the axle
         ("reach", _f, (2, 4)),
         ("corner_reach", _f, (2, 3, 4)),
-    ],
-    align=True,
+    ]
 )
 
 # One scene of the batch: the problem, the vehicle's state in it, and what is observed of it.
-ROW = np.dtype(
+ROW = _record(
     [
         # The problem.
         ("start", _f, (3,)),
@@ -117,11 +124,10 @@ ROW = np.dtype(
         ("mask", np.float32, (ACTIONS,)),
         ("allowed", np.int8, (ACTIONS,)),  # 0 or 1: compiled records hold no boolean arrays
         ("mask_empty", np.bool_),
-    ],
-    align=True,
+    ]
 )
 
-CONFIG = np.dtype(
+CONFIG = _record(
     [
         ("horizon", _f),  # of the mask, metres
         ("certified", np.bool_),
@@ -147,8 +153,7 @@ CONFIG = np.dtype(
         ("limited", np.bool_),  # steering rate or acceleration is finite
         ("steer_rate", _f),  # rad/s, inf: jumps
         ("acceleration", _f),  # m/s2, inf: jumps
-    ],
-    align=True,
+    ]
 )
 
 _ANGLES = 2 * math.pi * np.arange(RAYS) / RAYS
@@ -160,7 +165,19 @@ ACTION_SPEED = np.repeat([1.0, -1.0], STEERS)
 
 
 def vehicle_record(spec: VehicleSpec) -> NDArray[np.void]:
-    """Everything the kernels need of a vehicle, shape ``(1,)`` of dtype ``VEHICLE``."""
+    """Everything the kernels need of a vehicle, shape ``(1,)`` of dtype ``VEHICLE``.
+
+    Raises:
+        ScenarioError: If one decision can turn it by more than a quarter: free lengths are solved
+            for the sine of the turn, which grows only so far.
+    """
+    if spec.max_speed * DECISION_SECONDS > math.pi / 2 * spec.min_radius:
+        limit = math.pi / 2 * spec.min_radius / DECISION_SECONDS
+        raise ScenarioError(
+            "vehicle.max_speed",
+            spec.max_speed,
+            f"at most {limit:.3g} m/s, a quarter turn a decision with this max_steer",
+        )
     record = np.zeros(1, VEHICLE)
     body = spec.body
     for name in ("rear", "front", "half_width"):

@@ -90,7 +90,8 @@ class ParkingTask:
             ScenarioError: If it cannot be used here; the message names the field and the fix.
         """
         if not isinstance(scenario, Scenario):
-            scenario = Scenario.from_json(dict(scenario), self.vehicle)
+            plain = dict(scenario) if isinstance(scenario, Mapping) else scenario
+            scenario = Scenario.from_json(plain, self.vehicle)
         self._check(scenario)
         kind = (scenario.level, scenario.scene)
         label = CLASS_KINDS.index(kind) if kind in CLASS_KINDS else -1

@@ -224,6 +224,7 @@ def decide(
         rows, scenes, model, nearest, steer, speed, actions
     )
     new = rows | move(rows, curvature, travel)
+    new["steer"], new["speed"] = steer, speed
     new["decisions"] = rows["decisions"] + 1
     new["bump"] = bump
     new["bumps"] = rows["bumps"] + bump
@@ -240,8 +241,9 @@ def decide(
 
 
 def _terms(rows: Rows, new: Rows, now: Rows, model: Model) -> Tensor:
-    """Weighted reward terms, shape ``(N, 9)``: the shaping ones give way to a terminal reward."""
+    """Weighted reward terms, shape ``(N, 10)``: the shaping ones give way to a terminal reward."""
     running = (new["outcome"] == RUNNING).to(rows["x"].dtype)
+    change = (new["steer"] - rows["steer"]).abs() + (new["speed"] - rows["speed"]).abs()
     values = {
         "time": -running * (new["decisions"].to(running.dtype) / 2000.0).tanh(),
         "distance": running
@@ -253,6 +255,7 @@ def _terms(rows: Rows, new: Rows, now: Rows, model: Model) -> Tensor:
         "gear_change": (rows["gear_changes"] - new["gear_changes"]).to(running.dtype),
         "bump": -new["bump"].to(running.dtype),
         "path_length": rows["path_length"] - new["path_length"],
+        "effort": -0.5 * change,
         "terminal": (1.0 - running) * model.terminal[new["outcome"]],
     }
     return torch.stack(

@@ -23,9 +23,9 @@ from hybridrl.envs.parking.torch_model import Rows
 Array = NDArray[np.float64]
 # Fields of a row that a hand-over reads or writes; observations stay where they are.
 _FIELDS = (
-    "x", "y", "heading", "distance", "first_distance", "heading_error", "best_iou", "rs_length",
-    "first_rs_length", "path_length", "gear", "gear_changes", "bumps", "decisions",
-    "rs_decisions", "arcs", "bump", "outcome", "reward", "terms", "rs_arcs", "rs_curvature",
+    "x", "y", "heading", "steer", "speed", "distance", "first_distance", "heading_error",
+    "best_iou", "rs_length", "first_rs_length", "path_length", "gear", "gear_changes", "bumps",
+    "decisions", "rs_decisions", "arcs", "bump", "outcome", "reward", "terms", "rs_arcs", "rs_curvature",
     "rs_arc",
 )  # fmt: skip
 

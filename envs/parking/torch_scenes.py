@@ -30,8 +30,9 @@ _VECTORS = {
     "free": ACTIONS,
 }  # fmt: skip
 _NUMBERS = (
-    "x", "y", "heading", "distance", "first_distance", "heading_error", "best_iou",
-    "position_error", "turn_error", "rs_length", "first_rs_length", "path_length", "gear", "reward",
+    "x", "y", "heading", "steer", "speed", "distance", "first_distance", "heading_error",
+    "best_iou", "position_error", "turn_error", "rs_length", "first_rs_length", "path_length", "gear",
+    "reward",
 )  # fmt: skip
 _COUNTERS = (
     "gear_changes", "bumps", "decisions", "rs_decisions", "arcs", "outcome", "rs_arcs", "label",

@@ -139,7 +139,9 @@ def test_turning_and_moving_the_scene_changes_no_observation(rng):
         plain = [row[name].copy() for name in ("free", "lidar", "target")]
         other = look(
             sim,
-            raw._replace(start=moved(raw.start), goal=moved(raw.goal), quads=raw.quads @ turn + (40, -9)),
+            raw._replace(
+                start=moved(raw.start), goal=moved(raw.goal), quads=raw.quads @ turn + (40, -9)
+            ),
         )
         assert other["free"] == pytest.approx(plain[0], abs=1e-8)
         assert other["lidar"] == pytest.approx(plain[1], abs=1e-3)
@@ -236,5 +238,7 @@ def test_the_mask_follows_the_vehicle(vehicle):
             x, y, h = raw.goal
             half = k * s / 2
             chord = s * np.sinc(half / math.pi)
-            poses = np.stack([x + chord * np.cos(h + half), y + chord * np.sin(h + half), h + k * s], 1)
+            poses = np.stack(
+                [x + chord * np.cos(h + half), y + chord * np.sin(h + half), h + k * s], 1
+            )
             assert shapely.disjoint(world, bodies(poses, vehicle)).all()

@@ -86,7 +86,7 @@ def test_automatic_hand_over_drives_the_path_instead_of_the_action():
 
 def test_automatic_hand_over_respects_the_time_limit():
     env, _ = reset(open_lot(20.0), rs="auto", max_decisions=3)
-    _, reward, terminated, truncated, info = env.step(STILL)
+    _, _, terminated, truncated, info = env.step(STILL)
     assert (terminated, truncated, info["outcome"]) == (False, True, "timeout")
     assert info["decisions"] == 3
     assert info["path_length"] == pytest.approx(3 * 1.25)
@@ -102,17 +102,15 @@ def test_pieces_are_never_faster_than_the_car():
 
 @pytest.mark.parametrize("name", [*CLASSES, "extreme-parallel"])
 def test_everything_driven_with_hand_over_is_clean(name):
-    env, rng, parked = ParkingEnv(level=name, rs="auto", action_type="discrete"), 0, 0
-    rng = np.random.default_rng(3)
+    env = ParkingEnv(level=name, rs="auto", action_type="discrete")
+    rng, parked = np.random.default_rng(3), 0
     for seed in range(4):
         scene = fixed_scene(name, seed)
         env.reset(options={"scenario": scene})
-        done = False
         for _ in range(60):
             action = rng.choice(np.flatnonzero(env.action_masks()))
             _, _, terminated, truncated, info = env.step(action)
-            done = terminated or truncated
-            if done:
+            if terminated or truncated:
                 break
         check = check_path(env.driven_path, scene)
         assert check.free

@@ -81,7 +81,12 @@ def test_an_edge_seen_end_on_hides_nothing(sim, rng):
         along = np.array([math.cos(bearing), math.sin(bearing)])
         across = np.array([-along[1], along[0]])
         at = rng.uniform(-5, 5, 2)
-        ring = [at + 5 * along, at + 8 * along, at + 8 * along + 2 * across, at + 5 * along + 2 * across]
+        ring = [
+            at + 5 * along,
+            at + 8 * along,
+            at + 8 * along + 2 * across,
+            at + 5 * along + 2 * across,
+        ]
         scene = Scenario(start=(*at, heading), goal=(*(at - 8 * along), heading), obstacles=[ring])
         assert look(sim, scene)["lidar"].min() > 0.5
 

@@ -68,8 +68,9 @@ def test_noise_never_disturbs_the_exact_mask_nor_the_motion():
 
 
 def test_noise_disturbs_the_mask_of_the_lidar():
-    clean = looks(1, 0.0, mask_source="lidar")
-    noisy = looks(20, 0.5, mask_source="lidar")
+    near = Scenario(start=(2.5, 0.0, 0.0), goal=(0.0, 0.0, 0.0), obstacles=WALLS)
+    clean = looks(1, 0.0, near, mask_source="lidar")
+    noisy = looks(20, 0.1, near, mask_source="lidar")
     assert (noisy["mask"] != clean["mask"]).any()
     np.testing.assert_array_equal(noisy["counts"], np.repeat(clean["counts"], 20, axis=0))
 

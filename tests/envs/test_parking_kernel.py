@@ -165,15 +165,6 @@ def test_the_decision_ends_at_the_first_parked_sub_step():
     assert info["position_error"] == pytest.approx(0.125)
 
 
-def test_contact_before_the_goal_wins_over_parking_behind_it():
-    post = np.array([(3.9, 0.5), (3.95, 0.5), (3.95, 0.6), (3.9, 0.6)])
-    env = begun(post, goal=(-9.0, 0.0, 0.0))
-    _, _, terminated, _, info = env.step(AHEAD)
-    assert not terminated
-    assert pose(env)[0] == pytest.approx(0.125)
-    assert info["bump"]
-
-
 def test_length_and_gear_changes_are_those_of_the_driven_path(rng):
     env = begun()
     for _ in range(20):
@@ -206,6 +197,32 @@ def test_certified_roll_outs_touch_nothing_at_one_centimetre(name):
         assert check.clearance > 0.0
         bumps += info["bumps"]
     assert bumps > 0  # contact was sought
+
+
+def test_rate_limits_hold_steering_and_speed_back():
+    env = begun(steer_rate=0.5, acceleration=1.0, ego=True)
+    seen, *_, info = env.step(np.ones(2))
+    assert seen["ego"][:2] == pytest.approx((0.25 / 0.75, 0.5 / 2.5))
+    assert info["path_length"] == pytest.approx(0.5 * 1.0 * 0.5**2)
+    # Steering grows by 0.5 rad/s while the speed grows by 1 m/s2: fine Euler steps.
+    h, dt = 0.0, 0.5 / 20_000
+    for t in (np.arange(20_000) + 0.5) * dt:
+        h += dt * t * math.tan(0.5 * t) / 2.8
+    assert pose(env)[2] == pytest.approx(h, rel=0.02)
+    seen, *_ = env.step(-np.ones(2))
+    assert seen["ego"][:2] == pytest.approx((0.0, 0.0), abs=1e-6)
+
+
+def test_roll_outs_under_rate_limits_touch_nothing():
+    env = ParkingEnv(rs="off", steer_rate=1.0, acceleration=2.0)
+    rng, bumps = np.random.default_rng(0), 0
+    for seed in range(4):
+        scene = fixed_scene("extreme-parallel", seed)
+        _, info = roll_out(env, scene, 60, rng)
+        assert check_path(env.driven_path, scene).free
+        assert env.driven_path.end == pytest.approx(pose(env), abs=1e-9)
+        bumps += info["bumps"]
+    assert bumps > 0
 
 
 def test_sampled_contact_is_that_of_ten_samples(rng):

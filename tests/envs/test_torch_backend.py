@@ -136,7 +136,7 @@ def test_lidar_is_what_shapely_measures_along_each_ray(backend):
 
 @pytest.mark.parametrize("backend", BACKENDS)
 def test_a_motion_is_free_exactly_until_the_body_meets_an_obstacle(backend):
-    names = ("complex-bay", "extreme-parallel", "lot")
+    names = ("ultra-parallel", "extreme-parallel", "lot")
     options = ParkingOptions(action_type="discrete", rs="off")
     simulator, walls = wandering(backend, options, count=6, decisions=3, names=names)
     contacts = 0
@@ -256,6 +256,7 @@ SETTINGS = {
     "terminate": {"on_collision": "terminate", "reward_weights": {"heading": 0.3}},
     "info": {"rs": "info"},
     "auto": {"rs": "auto", "reward_weights": {"rs_distance": 0.2}},
+    "effort": {"reward_weights": {"effort": 0.3}},
     "auto-hope": {"rs": "auto", "profile": "hope"},
 }
 LOOSE = {"lidar": 1e-6, "target": 1e-5}
@@ -267,6 +268,8 @@ def assert_same(one, other):
         if name in ("rs_curvature", "rs_arc"):
             there = np.arange(5) < field(one, "rs_arcs")[:, None]
             a, b = np.where(there, a, 0.0), np.where(there, b, 0.0)
+        if name == "target":  # on the goal itself its bearing means nothing
+            a, b = (t * np.where(field(one, "distance") < 1e-6, 0.0, 1.0)[:, None] for t in (a, b))
         gap = np.abs(a.astype(float) - b.astype(float)).max()
         assert gap <= LOOSE.get(name, 1e-9), f"{name} differs by {gap}"
 
@@ -280,8 +283,8 @@ def test_the_back_ends_take_the_same_decisions_in_the_same_way(settings, action_
     for simulator in both:
         begin(simulator, scenes, options)
     rng = np.random.default_rng(5)
-    for _ in range(10):
-        assert_same(*both)
+    assert_same(*both)
+    for _ in range(7):
         if action_type == "discrete":
             wish = field(both[0], "allowed") + 0.1  # sometimes a motion that is not allowed
             actions = (rng.random((32, 42)) * wish).argmax(1)

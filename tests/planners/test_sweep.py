@@ -42,7 +42,9 @@ def random_motions(count, vehicle, convex, seed=0):
 @pytest.mark.parametrize("convex", [True, False], ids=["convex", "concave"])
 def test_the_body_touches_at_the_returned_length_and_never_before(vehicle, convex):
     hits = 0
-    for rings, packed, pose, curvature, length in random_motions(150 if convex else 50, vehicle, convex):
+    for rings, packed, pose, curvature, length in random_motions(
+        150 if convex else 50, vehicle, convex
+    ):
         free = free_length(*pose, curvature, length, vehicle.body, packed)
         assert 0.0 <= free <= abs(length)
         sign = math.copysign(1.0, length)
