@@ -25,6 +25,9 @@ class AgentRow(NamedTuple):
 
 AGENTS: dict[str, AgentRow] = {
     "dqn": AgentRow("stable_baselines3:DQN", "baseline: deep Q-learning, discrete actions"),
+    "hope-ppo": AgentRow(
+        "hybridrl.agents.hope.hope_ppo:HopePPO", "HOPE: masked PPO that parks, with hand-over"
+    ),
     "maskable-ppo": AgentRow("sb3_contrib:MaskablePPO", "baseline: PPO that obeys action_masks()"),
     "ppo": AgentRow("stable_baselines3:PPO", "baseline: proximal policy optimisation"),
     "sac": AgentRow("stable_baselines3:SAC", "baseline: soft actor-critic, continuous actions"),
@@ -34,6 +37,7 @@ AGENTS: dict[str, AgentRow] = {
 
 # What a preset or --set may say besides arguments of the constructor.
 RUN_KEYS = ("total_timesteps", "n_envs")
+ENV_KEY = "env_kwargs"  # keywords of the environment that the agent was tuned with
 _GIVEN = ("self", "policy", "env", "seed", "device", "verbose", "tensorboard_log")
 
 
@@ -59,7 +63,7 @@ def settable(name: str) -> list[str]:
     """What can be set for an agent: its constructor's arguments, policy and run length."""
     arguments = inspect.signature(agent_class(name)).parameters
     own = [key for key in arguments if key not in _GIVEN and not key.startswith("_")]
-    return [*RUN_KEYS, "policy", *own]
+    return [*RUN_KEYS, ENV_KEY, "policy", *own]
 
 
 def resolve(name: str, env: str, *overrides: dict[str, Any]) -> dict[str, Any]:

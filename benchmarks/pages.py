@@ -28,7 +28,7 @@ def refreshed(text: str, run: Callable[[list[str]], str]) -> str:
 
     def fill(block: re.Match[str]) -> str:
         printed = run(shlex.split(block["command"])).strip("\n")
-        return f"{block[1]}{printed}\n{block[3]}"
+        return f"{block[1]}{printed}\n{block[3]}" if printed else f"{block[1]}{block[3]}"
 
     return BLOCK.sub(fill, text)
 

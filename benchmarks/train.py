@@ -6,13 +6,13 @@ import copy
 import functools
 import shutil
 import sys
-from collections.abc import Callable
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import gymnasium as gym
 
-from hybridrl.agents.registry import RUN_KEYS, agent_class, resolve
+from hybridrl.agents.registry import ENV_KEY, RUN_KEYS, agent_class, resolve
 from hybridrl.benchmarks.evaluate import evaluate_one, summary, write_episodes
 from hybridrl.benchmarks.runs import RunConfig, RunResult, execute, read_json, write_json
 from hybridrl.planners.errors import ScenarioError
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 EPISODES = 100  # of the final evaluation
 CHECKPOINTS = 10  # a run
-_NOT_ARGUMENTS = (*RUN_KEYS, "env_kwargs", "device", "tensorboard")
+_NOT_ARGUMENTS = (*RUN_KEYS, ENV_KEY, "device", "tensorboard")
 
 
 def train_config(
@@ -54,8 +54,9 @@ def train_config(
         gymnasium.error.UnregisteredEnv: If the environment is.
         ScenarioError: If the number of steps or environments is below 1.
     """
-    gym.make(env, **(env_kwargs or {})).close()
     settings = resolve(agent, env, overrides or {})
+    kwargs = {**settings.get(ENV_KEY, {}), **(env_kwargs or {})}
+    gym.make(env, **kwargs).close()
     for key in RUN_KEYS:
         if not (isinstance(settings[key], int) and settings[key] > 0):
             raise ScenarioError(key, settings[key], "a whole number above 0")
@@ -67,7 +68,7 @@ def train_config(
         seed=seed,
         settings={
             **settings,
-            "env_kwargs": env_kwargs or {},
+            ENV_KEY: kwargs,
             "device": device,
             "tensorboard": tensorboard,
         },
@@ -124,8 +125,8 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     done = _steps_done(folder, settings)
     logs = folder / f"resumed-{done}" if done else folder
     logs.mkdir(exist_ok=True)
-    made = functools.partial(gym.make, config.env, **settings["env_kwargs"])
-    venv = make_venv(made, settings["n_envs"], config.seed, logs)
+    kwargs = settings["env_kwargs"]
+    venv = make_venv(config.env, kwargs, settings["n_envs"], config.seed, logs)
     model = build_model(config.agent, venv, settings, config.seed, settings["device"])
     if done:
         load_checkpoint(model, folder / "checkpoint")
@@ -140,7 +141,7 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     venv.close()
     model.save(folder / "model.zip")
     save_weights(model, folder / "parameters.pth")
-    with made() as env:
+    with gym.make(config.env, **kwargs) as env:
         episodes = min(EPISODES, max(1, settings["total_timesteps"] // 100))
         records = list(
             evaluate_one(model, env, episodes, config.seed, timestep=model.num_timesteps)
@@ -149,15 +150,24 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     return {"steps": model.num_timesteps, **summary(records)}
 
 
-def make_venv(
-    make: Callable[[], gym.Env[Any, Any]], n_envs: int, seed: int, folder: Path
-) -> VecEnv:
-    """``n_envs`` copies of an environment; one row an episode goes to ``folder/monitor.csv``."""
+def make_venv(env: str, env_kwargs: dict[str, Any], n_envs: int, seed: int, folder: Path) -> VecEnv:
+    """``n_envs`` copies of an environment, in our own vector form where there is one.
+
+    One row an episode goes to ``folder/monitor.csv``.
+    """
     from stable_baselines3.common.vec_env import DummyVecEnv, VecMonitor
 
-    venv = DummyVecEnv([make] * n_envs)
+    from hybridrl.agents.common.vec_env import make_vec
+
+    venv: VecEnv
+    if str(gym.spec(env).vector_entry_point).startswith("hybridrl."):
+        venv = make_vec(env, n_envs, **env_kwargs)
+    else:
+        venv = DummyVecEnv([functools.partial(gym.make, env, **env_kwargs)] * n_envs)
     venv.seed(seed)
-    return VecMonitor(venv, str(folder / "monitor.csv"))
+    with warnings.catch_warnings():  # ours counts episodes too, but writes no file
+        warnings.filterwarnings("ignore", "The environment is already wrapped")
+        return VecMonitor(venv, str(folder / "monitor.csv"))
 
 
 def build_model(

@@ -20,10 +20,12 @@ from hybridrl.planners.pose_search import (
     ways,
 )
 from hybridrl.planners.results import checked_result
-from hybridrl.planners.scenario import Scenario, require_free
+from hybridrl.planners.scenario import Pose, Scenario, require_free
 from hybridrl.planners.smoothing import cost_of, shortcut
 
-SHARE = 0.85  # of the budget for searching; the rest is for shortcuts and the final check
+# Shares of the budget after which the searches end; shortcuts and the final check have the rest.
+QUICK = 0.9
+THOROUGH = 0.5
 
 
 class BestOf:
@@ -74,29 +76,27 @@ class BestOf:
         """
         require_free(scenario)
         began = time.thread_time()
-        stop = began + SHARE * budget
         goals = goals_of(scenario, self.allow_reversed_goal)
         best = Finding()
         info: dict[str, Any] = {"first_seconds": None, "quick_cost": None}
         for i, goal in enumerate(goals):
-            share = began + SHARE * budget * (i + 1) / len(goals)
-            best = self._smooth(
-                race(self._quick, scenario, goal, share, best), scenario, stop, seed
-            )
+            share = began + QUICK * budget * (i + 1) / len(goals)
+            best = race(self._quick, scenario, goal, share, best)
+            best = self._smooth(best, scenario, began + QUICK * budget, seed)
         if best.path is not None:
             info.update(first_seconds=best.found - began, quick_cost=best.cost)
             for goal in goals * self.thorough:
-                best = self._refine(best, scenario, goal, stop)
+                best = self._refine(best, scenario, goal, began + THOROUGH * budget)
             best = self._smooth(best, scenario, began + budget, seed + 1)
         info["status"] = STATUS[best.status]
         return checked_result(
             self.name, scenario, best.path, began, expansions=best.expansions, info=info
         )
 
-    def _refine(self, best: Finding, scenario: Scenario, goal: Any, stop: float) -> Finding:
+    def _refine(self, best: Finding, scenario: Scenario, goal: Pose, stop: float) -> Finding:
         """Look for something cheaper, the way round that has worked."""
         if time.thread_time() >= stop:
-            return best
+            return best  # the quick search has used the budget up
         finer = [one for one in self._finer if one.backward == best.backward]
         return race(finer, scenario, goal, stop, best)
 
@@ -120,7 +120,7 @@ class BestOf:
 
 # Of the thorough search, where the caller does not say otherwise.
 FINER: dict[str, Any] = {
-    "weight": 1.0,
+    "weight": 1.05,
     "cell": 0.15,
     "heading_cell": math.radians(5.0),
     "fine": 1.0 / 3.0,

@@ -133,10 +133,10 @@ def plant(tree: SearchTree, task: Task, rules: Rules) -> None:
 
 
 @njit(cache=True, error_model="numpy")
-def _inside(
+def arc_inside(
     x: float, y: float, nx: float, ny: float, curvature: float, s: float, bounds: Bounds
 ) -> bool:
-    """Whether an arc of at most half a turn surely stays inside the bounds."""
+    """Whether an arc of at most half a turn surely stays inside the bounds (never wrongly)."""
     bulge = 0.125 * abs(curvature) * s * s
     return bool(
         min(x, nx) - bulge >= bounds[0]
@@ -153,7 +153,7 @@ def _add_child(
     """Drive one free arc from a node; keep its end if its cell was not reached as cheaply."""
     x, y, h = tree.pose[node, 0], tree.pose[node, 1], tree.pose[node, 2]
     nx, ny, nh = advance_pose(x, y, h, curvature, s)
-    if not _inside(x, y, nx, ny, curvature, s, task.bounds):
+    if not arc_inside(x, y, nx, ny, curvature, s, task.bounds):
         return
     cost = tree.cost[node] + abs(s)
     if tree.arc[node, 1] * s < 0.0:
@@ -238,10 +238,8 @@ def search(
     room = len(tree.cost) - len(rules.curvatures) * 2 * (len(rules.lengths) + 1)
     done = 0
     while done < expansions:
-        if tree.used[1] == 0:
+        if tree.used[1] == 0 or tree.heap_key[0] >= best.cost[0]:
             return (DONE if best.cost[0] < np.inf else EXHAUSTED), done
-        if tree.heap_key[0] >= best.cost[0]:
-            return DONE, done
         if tree.used[0] > room:
             return FULL, done
         node = pop(tree)

@@ -32,6 +32,7 @@ from hybridrl.planners.search_tree import SearchTree, clear, make_tree, trace
 DIRECTIONS = ("both", "backward", "forward")
 STATUS = {SEARCHING: "budget", DONE: "optimal", EXHAUSTED: "exhausted", FULL: "memory"}
 BATCH = 32  # expansions between two looks at the clock, about a millisecond
+HASTE = 2.0  # weight of the heuristic until there is a path
 LEVELS = 4  # grids, each half as coarse as the one before
 
 
@@ -151,10 +152,14 @@ class PoseSearch:
         self._best.cost[0] = bound
         self.path = None
         self.expansions = 0
-        self._lay_grid(0)
+        self._lay_grid(0, hasty=math.isinf(bound))
 
     def step(self, expansions: int = BATCH) -> None:
-        """Expand some nodes; on a grid without a path, go on with a finer one."""
+        """Expand some nodes.
+
+        The first grid is coarse everywhere and the heuristic heavy; on a grid without a path it
+        goes on with a finer one, and from the first path with the grid that was asked for.
+        """
         before = self.cost
         self.status, done = search(
             self._tree, self._task, self._rules, self._shots, self._scratch, self._best, expansions
@@ -163,21 +168,24 @@ class PoseSearch:
         if self.cost < before:
             self.path = self._trace_path()
         if self.status == EXHAUSTED and self._level + 1 < LEVELS:
-            self._lay_grid(self._level + 1)
+            self._lay_grid(self._level + 1, hasty=True)
+        elif self.status == DONE and self._hasty:
+            self._lay_grid(max(0, self._level - 1), hasty=False)
 
-    def _lay_grid(self, level: int) -> None:
+    def _lay_grid(self, level: int, hasty: bool) -> None:
         """Begin at the root, on the grid of a level."""
         o, scale = self.options, 0.5**level
         self._level = level
+        self._hasty = hasty
         self._rules = Rules(
             self._curvature * np.array(o.steering, np.float64),
             np.array(o.lengths, np.float64),
             float(o.cell) * scale,
             float(o.heading_cell) * scale,
-            float(o.fine),
+            1.0 if hasty else float(o.fine),
             float(o.fine_radius),
             float(o.margin) * scale,
-            float(o.weight),
+            max(HASTE, float(o.weight)) if hasty else float(o.weight),
             float(o.gear_cost),
             float(o.reverse_cost),
             self.backward,

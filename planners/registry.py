@@ -16,6 +16,8 @@ PLANNERS: dict[str, str] = {
     "rrt-connect": "hybridrl.planners.sampling:RRTConnect",
     "rrt-star": "hybridrl.planners.sampling:RRTStar",
     "best-of": "hybridrl.planners.anytime:BestOf",
+    "hope-ppo": "hybridrl.agents.hope.planner:HopePlanner",
+    "hope-ppo-16": "hybridrl.agents.hope.planner:HopePlanner16",
     "random-rs": "hybridrl.envs.parking.rollouts:RandomRollouts",
     "random-rs-64": "hybridrl.envs.parking.rollouts:RandomRollouts64",
 }

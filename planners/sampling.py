@@ -12,8 +12,9 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
+from hybridrl.planners.astar_kernel import Bounds, arc_inside
 from hybridrl.planners.errors import ScenarioError
-from hybridrl.planners.geometry import pose_free
+from hybridrl.planners.geometry import advance_pose, pose_free
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path, PlanResult
 from hybridrl.planners.reeds_shepp import to_start_frame
@@ -25,6 +26,7 @@ from hybridrl.planners.sweep import arcs_free
 from hybridrl.planners.vehicle import Body
 
 Array = NDArray[np.float64]
+PIECE = 0.5  # metres: arcs are tested against the bounds in pieces of this length
 
 
 @njit(cache=True, error_model="numpy")
@@ -65,13 +67,25 @@ def shortest_word(
 @njit(cache=True, error_model="numpy")
 def motion_free(
     ax: float, ay: float, ah: float, bx: float, by: float, bh: float, radius: float,
-    body: Body, obstacles: Obstacles,
+    body: Body, obstacles: Obstacles, bounds: Bounds,
 ) -> bool:  # fmt: skip
-    """Whether the shortest word between two poses, the first of them free, touches nothing."""
+    """Whether the shortest word between two poses touches nothing and stays inside the bounds."""
     curvature = np.empty(SEGMENTS)
     length = np.empty(SEGMENTS)
     shortest_word(ax, ay, ah, bx, by, bh, radius, curvature, length)
-    return bool(arcs_free(ax, ay, ah, curvature, length, SEGMENTS, body, obstacles))
+    if not pose_free(ax, ay, ah, body, obstacles):
+        return False
+    if not arcs_free(ax, ay, ah, curvature, length, SEGMENTS, body, obstacles):
+        return False
+    x, y, h = ax, ay, ah
+    for k, s in zip(curvature, length):  # noqa: B905 - numba has no strict
+        pieces = math.ceil(abs(s) / PIECE)
+        for _ in range(pieces):
+            nx, ny, h = advance_pose(x, y, h, k, s / pieces)
+            if not arc_inside(x, y, nx, ny, k, s / pieces, bounds):
+                return False
+            x, y = nx, ny
+    return True
 
 
 class SamplingPlanner:
@@ -158,7 +172,7 @@ class SamplingPlanner:
         block = np.array([(2.0, 1.5), (2.5, 1.5), (2.5, 2.0)])
         scenario = Scenario(start=(0.0, 0.0, 0.0), goal=(1.0, -3.0, 0.0), obstacles=(block,))
         vehicle = scenario.vehicle
-        scene = (safe_body(scenario, self.clearance), scenario.packed)
+        scene = (safe_body(scenario, self.clearance), scenario.packed, scenario.limits)
         motion_free(*scenario.start, *scenario.goal, vehicle.min_radius, *scene)
         path = shortcut(_to_path(scenario, [scenario.start, scenario.goal]), scenario, 0.1)
         checked_result(self.name, scenario, path, 0.0)
@@ -221,7 +235,7 @@ def _make_setup(base: Any, geometric: Any, scenario: Scenario, body: Body) -> tu
     space.setBounds(_bounds(base, scenario))
     setup = geometric.SimpleSetup(space)
     information = setup.getSpaceInformation()
-    scene = (body, scenario.packed)
+    scene = (body, scenario.packed, scenario.limits)
     radius = scenario.vehicle.min_radius
 
     class Motions(base.MotionValidator):  # type: ignore[misc]
@@ -237,7 +251,7 @@ def _make_setup(base: Any, geometric: Any, scenario: Scenario, body: Body) -> tu
 
     def free(state: Any) -> bool:
         inside = space.satisfiesBounds(state)
-        return bool(inside and pose_free(state.getX(), state.getY(), state.getYaw(), *scene))
+        return bool(inside and pose_free(state.getX(), state.getY(), state.getYaw(), *scene[:2]))
 
     motions = Motions(information)
     information.setMotionValidator(motions)

@@ -84,9 +84,9 @@ class GymVecEnv(VecEnv):
     def env_method(
         self, method_name: str, *args: Any, indices: Any = None, **kwargs: Any
     ) -> list[Any]:
-        """Call a batched method, as in ``action_masks``, and hand out its rows."""
+        """Call a batched method, as in ``action_masks``, and hand out its rows (if it has any)."""
         result = getattr(self.env.unwrapped, method_name)(*args, **kwargs)
-        return [result[i] for i in self._get_indices(indices)]
+        return [None if result is None else result[i] for i in self._get_indices(indices)]
 
     def env_is_wrapped(
         self, wrapper_class: type[gym.Wrapper[Any, Any, Any, Any]], indices: Any = None

@@ -32,21 +32,22 @@ def _obstacle_corner(
         rho2 = u * u + y * y
         best = sine[lane] * rho2
         # Front side: x = front, y between the sides; the centre is above, so y is negative.
-        other = -math.sqrt(rho2 - front * front)
+        # A side out of reach gives nan, which meets nothing (math.sqrt would raise uncompiled).
+        other = -np.sqrt(rho2 - front * front)
         cross = front * y - other * u
         dot = front * u + other * y
         hit = (other >= -half - r) & (other <= half - r) & (cross >= 0.0) & (dot > 0.0)
         best = cross if hit & (cross < best) else best
         # Inner side ahead of the axle.
         side = half - r
-        other = math.sqrt(rho2 - side * side)
+        other = np.sqrt(rho2 - side * side)
         cross = other * y - side * u
         dot = other * u + side * y
         hit = (other <= front) & (cross >= 0.0) & (dot > 0.0)
         best = cross if hit & (cross < best) else best
         # Outer side behind the axle.
         side = -half - r
-        other = -math.sqrt(rho2 - side * side)
+        other = -np.sqrt(rho2 - side * side)
         cross = other * y - side * u
         dot = other * u + side * y
         hit = (other >= rear) & (cross >= 0.0) & (dot > 0.0)
@@ -69,7 +70,7 @@ def _body_corner(
         rho2 = cx * cx + y * y
         foot = -(au * ex + (av - r) * ey)
         off = au * ey - (av - r) * ex
-        t = foot + inward * math.sqrt(rho2 - off * off)
+        t = foot + inward * np.sqrt(rho2 - off * off)
         ux = au + t * ex
         uy = av - r + t * ey
         cross = cx * uy - y * ux

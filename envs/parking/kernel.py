@@ -68,11 +68,13 @@ def _step(
         row.bumps += row.bump
         score(batch, i, vehicle, config, done, blocked, before, discount)
         discount = config.option_discount
+        # Observed first: the search starts from what the mask has measured at this pose.
+        observe(batch, i, vehicle, config, scratch)
         if row.outcome == RUNNING:
             look_for_path(batch, i, vehicle, config, search)
     if config.rs == RS_AUTO and row.rs_arcs > 0 and row.outcome == RUNNING:
         drive_path(batch, i, vehicle, config, discount)
-    observe(batch, i, vehicle, config, scratch)
+        observe(batch, i, vehicle, config, scratch)
 
 
 @njit(cache=True)

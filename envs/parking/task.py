@@ -17,7 +17,7 @@ from hybridrl.envs.parking.levels import CLASSES, find_class, find_level
 from hybridrl.envs.parking.records import ACTIONS, LIDAR_RANGE, OUTCOMES, RAYS
 from hybridrl.envs.parking.scenes import draw_class, to_scenario
 from hybridrl.envs.parking.simulator import ParkingSimulator
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.scenario import Scenario, load_scenarios, require_free
 
 CLASS_NAMES = tuple(CLASSES)
@@ -38,6 +38,7 @@ class ParkingTask:
         self.options = options
         self.vehicle = options.spec
         self.level = find_level(options.level)
+        self._ladder: NDArray[np.float64] | None = None  # running sums of set probabilities
         self.simulator = ParkingSimulator(num_envs, self.vehicle, make_config(options))
         pictured = num_envs if options.image else 0
         self._images = np.zeros((pictured, len(LAYERS), SIZE, SIZE), np.uint8)
@@ -72,12 +73,33 @@ class ParkingTask:
             return spaces.Discrete(ACTIONS)
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
 
+    def set_class_weights(self, weights: Mapping[str, float]) -> None:
+        """Draw the level's classes with these probabilities from now on (a curriculum).
+
+        Args:
+            weights: Class name to probability; they are divided by their sum, and a class of the
+                level that is not named is not drawn.
+
+        Raises:
+            UnknownNameError: If a name is not one of the level's classes.
+            ScenarioError: If a weight is negative or all are 0.
+        """
+        for name, weight in weights.items():
+            if name not in self.level.classes:
+                raise UnknownNameError("class of this level", name, self.level.classes)
+            if not weight >= 0.0:
+                raise ScenarioError(f"weight of {name}", weight, "0 or more")
+        ladder = np.cumsum([weights.get(name, 0.0) for name in self.level.classes])
+        if not (np.isfinite(ladder[-1]) and ladder[-1] > 0.0):
+            raise ScenarioError("class weights", dict(weights), "at least one above 0")
+        self._ladder = ladder / ladder[-1]
+
     def draw(self, i: int, rng: np.random.Generator) -> None:
         """Load a new scene into row ``i``: of the level, or of the scenario file."""
         if self._pool:
             self.load(i, self._pool[int(rng.integers(len(self._pool)))])
             return
-        name = draw_class(rng, self.level)
+        name = self._draw_class(rng)
         raw = generate(rng, name, self.vehicle)
         reversible = self.options.reversible(find_class(name).scene)
         self.simulator.load_raw(i, raw, CLASS_NAMES.index(name), reversible)
@@ -186,6 +208,11 @@ class ParkingTask:
             "position_error": float(row["position_error"]),
             "heading_error": float(row["turn_error"]),
         }
+
+    def _draw_class(self, rng: np.random.Generator) -> str:
+        if self._ladder is None:
+            return draw_class(rng, self.level)
+        return self.level.classes[int(np.searchsorted(self._ladder, rng.random(), side="right"))]
 
     def _draw_images(self, which: NDArray[np.int64]) -> None:
         if self.options.image:

@@ -25,8 +25,8 @@ Array = NDArray[np.float64]
 _FIELDS = (
     "x", "y", "heading", "steer", "speed", "distance", "first_distance", "heading_error",
     "best_iou", "rs_length", "first_rs_length", "path_length", "gear", "gear_changes", "bumps",
-    "decisions", "rs_decisions", "arcs", "bump", "outcome", "reward", "terms", "rs_arcs", "rs_curvature",
-    "rs_arc",
+    "decisions", "rs_decisions", "arcs", "bump", "outcome", "reward", "terms", "rs_arcs",
+    "rs_curvature", "rs_arc",
 )  # fmt: skip
 
 

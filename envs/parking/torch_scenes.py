@@ -31,8 +31,8 @@ _VECTORS = {
 }  # fmt: skip
 _NUMBERS = (
     "x", "y", "heading", "steer", "speed", "distance", "first_distance", "heading_error",
-    "best_iou", "position_error", "turn_error", "rs_length", "first_rs_length", "path_length", "gear",
-    "reward",
+    "best_iou", "position_error", "turn_error", "rs_length", "first_rs_length", "path_length",
+    "gear", "reward",
 )  # fmt: skip
 _COUNTERS = (
     "gear_changes", "bumps", "decisions", "rs_decisions", "arcs", "outcome", "rs_arcs", "label",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -103,6 +104,23 @@ class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
     def action_masks(self) -> NDArray[np.bool_]:
         """Which of the 42 motions may be chosen in each scene, shape ``(N, 42)``."""
         return np.asarray(self.task.rows["allowed"], np.bool_)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The scene classes that are drawn from."""
+        return self.task.level.classes
+
+    def set_class_weights(self, weights: Mapping[str, float]) -> None:
+        """Draw new scenes with these class probabilities from now on.
+
+        Args:
+            weights: Class name to probability; they are divided by their sum.
+
+        Raises:
+            UnknownNameError: If a name is not one of the level's classes.
+            ScenarioError: If a weight is negative or all are 0.
+        """
+        self.task.set_class_weights(weights)
 
     def _info(self) -> dict[str, Any]:
         return {name: self.task.rows[name].copy() for name in COLUMNS}

@@ -12,6 +12,7 @@ from hybridrl.planners.errors import ScenarioError, UnknownNameError
 PARKING = "hybridrl/Parking-Normal-v0"
 QUICK = {
     "dqn": ("CartPole-v1", "learning_starts=20", "train_freq=8"),
+    "hope-ppo": (PARKING, "n_steps=32", "batch_size=32"),
     "maskable-ppo": (PARKING, "n_steps=32", "batch_size=32"),
     "ppo": ("CartPole-v1", "n_steps=32", "batch_size=32"),
     "sac": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),

@@ -1,0 +1,58 @@
+"""From the parking observation to one row of numbers that a network likes (``parking.md`` 18).
+
+The same few lines serve NumPy (planning) and torch (learning): both libraries share their names.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from types import ModuleType
+from typing import Any
+
+from gymnasium import spaces
+
+from hybridrl.planners.errors import ScenarioError
+
+MASK = 42  # the free shares of the 42 motions come first in a row
+LIDAR = 120
+PARTS = {"action_mask": MASK, "lidar": 2 * LIDAR, "target": 9, "ego": 2}  # in their order
+
+
+def feature_count(space: spaces.Space[Any]) -> int:
+    """Length of the feature row of an observation space.
+
+    Raises:
+        ScenarioError: If it is not the observation of a parking environment.
+    """
+    shapes = {"action_mask": (MASK,), "lidar": (LIDAR,), "target": (5,)}
+    found = {key: part.shape for key, part in getattr(space, "spaces", {}).items()}
+    if any(found.get(key) != shape for key, shape in shapes.items()):
+        expected = f"a Dict with {shapes}, as the parking environments have it"
+        raise ScenarioError("observation_space", space, expected)
+    return sum(size for key, size in PARTS.items() if key in found)
+
+
+def feature_parts(seen: Mapping[str, Any], xp: ModuleType) -> dict[str, Any]:
+    """The parts of the feature row by name, each of shape ``(N, size)``.
+
+    Args:
+        seen: Observations ``action_mask, lidar, target`` and, optionally, ``ego``, first axis N.
+        xp: ``numpy`` or ``torch``, whichever the arrays are of.
+    """
+    lidar, target = seen["lidar"], seen["target"]
+    # The goal in the vehicle frame, metres: linear for the way there, tanh for the last metre.
+    offset = target[:, :1] * target[:, 1:3]
+    goal = [target[:, :1] / 10.0, target[:, 1:], offset / 5.0, xp.tanh(offset)]
+    parts = {
+        "action_mask": seen["action_mask"],
+        "lidar": xp.concatenate([lidar / 5.0, xp.exp(-2.0 * lidar)], axis=1),
+        "target": xp.concatenate(goal, axis=1),
+    }
+    if "ego" in seen:
+        parts["ego"] = seen["ego"][:, 1:3]  # last direction, remaining time
+    return parts
+
+
+def feature_rows(seen: Mapping[str, Any], xp: ModuleType) -> Any:
+    """The feature rows, shape ``(N, feature_count)``; see :func:`feature_parts`."""
+    return xp.concatenate(list(feature_parts(seen, xp).values()), axis=1)

@@ -1,0 +1,449 @@
+"""HopePPO: PPO over the 42 collision-free motions, on hundreds of scenes at once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, ClassVar
+
+import numpy as np
+import torch
+from gymnasium import spaces
+from numpy.typing import NDArray
+from stable_baselines3 import PPO
+from stable_baselines3.common.buffers import RolloutBuffer
+from stable_baselines3.common.callbacks import BaseCallback
+from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
+from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
+from stable_baselines3.common.utils import FloatSchedule, explained_variance
+from stable_baselines3.common.vec_env import VecEnv
+from torch import Tensor
+
+from hybridrl.agents.hope.curriculum import ScenarioCurriculum
+from hybridrl.agents.hope.features import feature_count, feature_rows
+from hybridrl.agents.hope.losses import approximate_kl, clipped_policy_loss, normalised
+from hybridrl.agents.hope.policy import HopePolicy, HopeTokenPolicy
+from hybridrl.envs.parking.task import CLASS_NAMES
+
+if TYPE_CHECKING:
+    from hybridrl.planners.path import PlanResult
+    from hybridrl.planners.scenario import Scenario
+
+Observation = Mapping[str, NDArray[Any]]
+
+
+class LinearDecay:
+    """A learning rate that falls linearly to a share of itself.
+
+    Args:
+        start: At the beginning.
+        share: Of it that is left at the end.
+    """
+
+    def __init__(self, start: float, share: float) -> None:
+        self.start = start
+        self.share = share
+
+    def __call__(self, progress_remaining: float) -> float:
+        """The rate when ``progress_remaining`` has fallen from 1 towards 0."""
+        return self.start * (self.share + (1.0 - self.share) * progress_remaining)
+
+
+class FeatureBuffer(RolloutBuffer):
+    """A rollout buffer of feature rows: one contiguous float32 array instead of a dictionary."""
+
+    def __init__(
+        self,
+        buffer_size: int,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        **kwargs: Any,
+    ) -> None:
+        rows = spaces.Box(-np.inf, np.inf, (feature_count(observation_space),), np.float32)
+        super().__init__(buffer_size, rows, action_space, **kwargs)
+
+
+class HopePPO(PPO):
+    """Proximal policy optimisation with a masked categorical over the 42 motions.
+
+    The mask travels in the observation (``action_mask``), so stored log-probabilities are exactly
+    those of the distribution that acted. With ``rs="auto"`` the environment drives a free
+    Reeds-Shepp path within the step that finds it, which makes the policy a hybrid planner.
+
+    Args:
+        policy: ``MultiInputPolicy`` (two networks of 256 x 2), ``TokenPolicy`` (HOPE's
+            transformer) or a subclass of ``HopePolicy``.
+        env: A parking environment with ``action_type="discrete"``, or a vector of them.
+        learning_rate: At the beginning, or a schedule.
+        final_lr_share: Share of it that a number has decayed to at the end.
+        n_steps: Decisions an environment between two updates.
+        batch_size: Rows of a gradient step.
+        n_epochs: Passes over the rows of an update.
+        gamma: Discount a decision.
+        gae_lambda: Of generalised advantage estimation.
+        clip_range: Half-width of the trusted band of probability ratios.
+        ent_coef: Weight of the entropy bonus.
+        vf_coef: Weight of the value loss.
+        max_grad_norm: Gradients are scaled down to this length.
+        target_kl: An update ends when its estimated KL exceeds 1.5 times this.
+        curriculum: Draw scene classes by what is left to learn, where the environment can
+            (``set_class_weights``); a mapping gives target success rates by class.
+        stall_breaker: ``predict`` replaces the motion by a random allowed one when the goal's
+            relative position has not changed since the last decision (HOPE's evaluation rule);
+            needs the ``state`` that ``predict`` returned, so never acts on a first decision.
+        threads: CPU threads of torch while learning; more than one gains little.
+        policy_kwargs: Of the policy.
+        stats_window_size: Episodes that logged means run over.
+        tensorboard_log: Folder of its logs.
+        verbose: 0 to 2.
+        seed: Of networks, sampling and environments.
+        device: As torch names it, or ``auto``.
+        _init_setup_model: Build the networks now.
+
+    Raises:
+        ScenarioError: If the environment has not the 42 motions or no parking observation.
+    """
+
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        "MultiInputPolicy": HopePolicy,
+        "TokenPolicy": HopeTokenPolicy,
+    }
+    policy: HopePolicy  # type: ignore[assignment]
+
+    def __init__(
+        self,
+        policy: str | type[ActorCriticPolicy] = "MultiInputPolicy",
+        env: GymEnv | str | None = None,
+        learning_rate: float | Schedule = 5e-4,
+        final_lr_share: float = 0.05,
+        n_steps: int = 64,
+        batch_size: int = 2048,
+        n_epochs: int = 4,
+        gamma: float = 0.98,
+        gae_lambda: float = 0.95,
+        clip_range: float | Schedule = 0.2,
+        ent_coef: float = 0.01,
+        vf_coef: float = 0.5,
+        max_grad_norm: float = 0.5,
+        target_kl: float | None = 0.02,
+        curriculum: bool | Mapping[str, float] = True,
+        stall_breaker: bool = False,
+        threads: int = 1,
+        policy_kwargs: dict[str, Any] | None = None,
+        stats_window_size: int = 1000,
+        tensorboard_log: str | None = None,
+        verbose: int = 0,
+        seed: int | None = None,
+        device: torch.device | str = "auto",
+        _init_setup_model: bool = True,
+    ) -> None:
+        super().__init__(
+            policy,
+            env,  # type: ignore[arg-type]
+            learning_rate=learning_rate,
+            n_steps=n_steps,
+            # A buffer smaller than a batch is one batch: what Stable-Baselines3 only warns of.
+            batch_size=max(2, batch_size),
+            n_epochs=n_epochs,
+            gamma=gamma,
+            gae_lambda=gae_lambda,
+            clip_range=clip_range,
+            ent_coef=ent_coef,
+            vf_coef=vf_coef,
+            max_grad_norm=max_grad_norm,
+            target_kl=target_kl,
+            rollout_buffer_class=FeatureBuffer,
+            policy_kwargs=policy_kwargs,
+            stats_window_size=stats_window_size,
+            tensorboard_log=tensorboard_log,
+            verbose=verbose,
+            seed=seed,
+            device=device,
+            _init_setup_model=False,
+        )
+        self.final_lr_share = final_lr_share
+        self.curriculum = curriculum
+        self.stall_breaker = stall_breaker
+        self.threads = threads
+        self.scenes = ScenarioCurriculum(CLASS_NAMES, ())
+        if _init_setup_model:
+            self._setup_model()
+
+    @property
+    def curriculum_record(self) -> Tensor:
+        """Outcomes of the last episodes of every class; saved with the weights."""
+        return self.scenes.record
+
+    def learn(
+        self,
+        total_timesteps: int,
+        callback: MaybeCallback = None,
+        log_interval: int = 1,
+        tb_log_name: str = "HopePPO",
+        reset_num_timesteps: bool = True,
+        progress_bar: bool = False,
+    ) -> HopePPO:
+        """Train; the arguments are those of Stable-Baselines3."""
+        with _threads(self.threads):
+            super().learn(
+                total_timesteps,
+                callback,
+                log_interval,
+                tb_log_name,
+                reset_num_timesteps,
+                progress_bar,
+            )
+        return self
+
+    def collect_rollouts(
+        self,
+        env: VecEnv,
+        callback: BaseCallback,
+        rollout_buffer: RolloutBuffer,
+        n_rollout_steps: int,
+    ) -> bool:
+        """Drive ``n_rollout_steps`` decisions in every environment.
+
+        Returns:
+            False if a callback asked to stop.
+        """
+        self.policy.set_training_mode(False)
+        rollout_buffer.reset()
+        self._weigh_classes(env)
+        callback.on_rollout_start()
+        rows = self._rows(self._last_obs, env)  # type: ignore[arg-type]
+        for _ in range(n_rollout_steps):
+            with torch.inference_mode():
+                actions, values, log_probs = self.policy.act(self._tensor(rows))
+            taken = actions.cpu().numpy()
+            new_obs, rewards, dones, infos = env.step(taken)
+            self.num_timesteps += env.num_envs
+            callback.update_locals(locals())
+            if not callback.on_step():
+                return False
+            self._update_info_buffer(infos, dones)
+            self._count_episodes(infos, dones)
+            rewards = rewards + self._beyond_timeout(infos, dones)
+            rollout_buffer.add(
+                rows,
+                taken[:, None],
+                rewards,
+                self._last_episode_starts,  # type: ignore[arg-type]
+                values,
+                log_probs,
+            )
+            rows = self._rows(new_obs, env)  # type: ignore[arg-type]
+            self._last_obs = new_obs  # type: ignore[assignment]
+            self._last_episode_starts = dones
+        with torch.inference_mode():
+            last_values = self.policy.values(self._tensor(rows))
+        rollout_buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)  # type: ignore[arg-type]
+        callback.update_locals(locals())
+        callback.on_rollout_end()
+        return True
+
+    def train(self) -> None:
+        """Up to ``n_epochs`` passes of clipped policy gradient over the rollout buffer."""
+        self.policy.set_training_mode(True)
+        self._update_learning_rate(self.policy.optimizer)
+        clip = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
+        sums = np.zeros(4)
+        steps = 0
+        for kl, terms in self._gradient_steps(clip):
+            sums += [kl, *terms]
+            steps += 1
+        self._n_updates += self.n_epochs
+        names = ("approx_kl", "policy_gradient_loss", "value_loss", "entropy_loss")
+        for name, value in zip(names, sums / max(steps, 1), strict=True):
+            self.logger.record(f"train/{name}", float(value))
+        buffer = self.rollout_buffer
+        explained = explained_variance(buffer.values.flatten(), buffer.returns.flatten())
+        self.logger.record("train/explained_variance", float(explained))
+        self.logger.record("train/gradient_steps", steps)
+        self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+
+    def predict(
+        self,
+        observation: Observation,  # type: ignore[override]
+        state: tuple[NDArray[Any], ...] | None = None,
+        episode_start: NDArray[Any] | None = None,
+        deterministic: bool = False,
+        action_masks: NDArray[Any] | None = None,
+    ) -> tuple[NDArray[Any], tuple[NDArray[Any], ...] | None]:
+        """The motion for an observation, or one for each row of a batch of them.
+
+        Args:
+            observation: Of a parking environment.
+            state: What the last call returned (only the stall breaker needs it).
+            episode_start: Which rows begin an episode, shape ``(N,)``.
+            deterministic: Take the most likely motion instead of drawing one.
+            action_masks: ``env.action_masks()``; only differs from the observation's mask where
+                nothing is free, and there names the motion with the most room.
+
+        Returns:
+            Numbers 0 to 41, and the state for the next call.
+        """
+        seen = _masked(observation, action_masks)
+        actions, _ = super().predict(seen, deterministic=deterministic)
+        if not self.stall_breaker:
+            return actions, None
+        target = np.atleast_2d(observation["target"])
+        if state is not None:
+            stalled = (target == state[0]).all(axis=1)
+            if episode_start is not None:
+                stalled &= ~np.asarray(episode_start, np.bool_)
+            actions = self._unstick(actions, stalled, np.atleast_2d(seen["action_mask"]))
+        return actions, (target.copy(),)
+
+    def plan(
+        self, scenario: Scenario, budget: float = 2.0, seed: int = 0, **options: Any
+    ) -> PlanResult:
+        """The policy as a planner; see :class:`~hybridrl.agents.hope.planner.HopePlanner`.
+
+        Args:
+            scenario: The problem; start and goal must be free.
+            budget: CPU seconds.
+            seed: Of the draws.
+            **options: Of the planner, as in ``rollouts=16``.
+        """
+        from hybridrl.agents.hope.planner import HopePlanner
+        from hybridrl.agents.hope.weights import network_of
+
+        return HopePlanner(weights=network_of(self), **options).plan(scenario, budget, seed)
+
+    def save_weights(self, folder: str | Path) -> None:
+        """Write the networks as safetensors and their description as JSON."""
+        from hybridrl.agents.hope.weights import save_weights
+
+        save_weights(self, Path(folder))
+
+    def load_weights(self, folder: str | Path) -> None:
+        """Fill the networks from :meth:`save_weights`; nothing is unpickled.
+
+        Raises:
+            ScenarioError: If a file is missing, damaged or of another network.
+        """
+        from hybridrl.agents.hope.weights import load_weights
+
+        load_weights(self, Path(folder))
+
+    def _setup_lr_schedule(self) -> None:
+        rate = self.learning_rate
+        self.lr_schedule = (
+            LinearDecay(float(rate), self.final_lr_share)
+            if isinstance(rate, int | float)
+            else FloatSchedule(rate)
+        )
+
+    def _setup_model(self) -> None:
+        super()._setup_model()
+        targets = self.curriculum if isinstance(self.curriculum, Mapping) else None
+        active = _classes_of(self.env) if self.curriculum else ()
+        self.scenes = ScenarioCurriculum(CLASS_NAMES, active, targets=targets)
+
+    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
+        """Go on in another environment; the curriculum draws from its classes."""
+        super().set_env(env, force_reset)
+        if self.curriculum:
+            self.scenes.activate(_classes_of(self.env))
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "scenes"]
+
+    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
+        return ["policy", "policy.optimizer"], ["curriculum_record"]
+
+    def _gradient_steps(self, clip: float) -> Iterator[tuple[float, list[float]]]:
+        """One step a batch, until the epochs are over or the policy has moved too far."""
+        limit = 1.5 * self.target_kl if self.target_kl else np.inf
+        for _ in range(self.n_epochs):
+            for batch in self.rollout_buffer.get(self.batch_size):
+                values, log_probs, entropies = self.policy.evaluate_rows(
+                    batch.observations, batch.actions.long()[:, 0]
+                )
+                log_ratio = log_probs - batch.old_log_prob
+                kl = float(approximate_kl(log_ratio.detach()))
+                if kl > limit:
+                    return
+                terms = (
+                    clipped_policy_loss(log_ratio.exp(), normalised(batch.advantages), clip),
+                    torch.nn.functional.mse_loss(values, batch.returns),
+                    -entropies.mean(),
+                )
+                loss = terms[0] + self.vf_coef * terms[1] + self.ent_coef * terms[2]
+                self.policy.optimizer.zero_grad()
+                loss.backward()  # type: ignore[no-untyped-call]
+                torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
+                self.policy.optimizer.step()
+                yield kl, [float(term.detach()) for term in terms]
+
+    def _rows(self, observation: Observation, env: VecEnv) -> NDArray[np.float32]:
+        """Feature rows of the environments, masked by what they allow."""
+        masks = np.asarray(env.env_method("action_masks"))
+        rows: NDArray[np.float32] = feature_rows(_masked(observation, masks), np)
+        return rows
+
+    def _tensor(self, rows: NDArray[np.float32]) -> Tensor:
+        return torch.from_numpy(rows).to(self.device)
+
+    def _beyond_timeout(
+        self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]
+    ) -> NDArray[np.float32]:
+        """Discounted value of the last observation where only the time ran out, else 0."""
+        extra = np.zeros(len(dones), np.float32)
+        late = [i for i in np.flatnonzero(dones) if infos[i].get("TimeLimit.truncated", False)]
+        if late:
+            ends = [infos[i]["terminal_observation"] for i in late]
+            seen = {key: np.stack([end[key] for end in ends]) for key in ends[0]}
+            with torch.inference_mode():
+                values = self.policy.values(self._tensor(feature_rows(seen, np)))
+            extra[late] = self.gamma * values.cpu().numpy()
+        return extra
+
+    def _weigh_classes(self, env: VecEnv) -> None:
+        if len(self.scenes.active) > 1:
+            env.env_method("set_class_weights", self.scenes.probabilities())
+            for name in self.scenes.active:
+                self.logger.record(f"success/{name}", self.scenes.success(name))
+
+    def _count_episodes(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
+        for i in np.flatnonzero(dones):
+            if "label" in infos[i]:
+                self.scenes.add(infos[i]["label"], infos[i]["is_success"])
+
+    def _unstick(
+        self, actions: NDArray[Any], stalled: NDArray[np.bool_], masks: NDArray[Any]
+    ) -> NDArray[Any]:
+        """Random allowed motions (of torch's generator) in the stalled rows."""
+        chosen = np.atleast_1d(actions).copy()
+        for i in np.flatnonzero(stalled):
+            allowed = torch.from_numpy((masks[i] > 0.0).astype(np.float32))
+            chosen[i] = int(torch.multinomial(allowed, 1))
+        return chosen.reshape(np.shape(actions))
+
+
+def _masked(observation: Observation, masks: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
+    """The observation with zeros in ``action_mask`` where the environment allows no motion."""
+    seen = dict(observation)
+    if masks is not None:
+        seen["action_mask"] = seen["action_mask"] * masks
+    return seen
+
+
+def _classes_of(env: VecEnv | None) -> tuple[str, ...]:
+    """The scene classes whose probabilities an environment lets be set."""
+    if env is None or not env.has_attr("set_class_weights"):
+        return ()
+    classes: tuple[str, ...] = env.get_attr("class_names")[0]
+    return classes
+
+
+@contextmanager
+def _threads(count: int) -> Iterator[None]:
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)

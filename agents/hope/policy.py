@@ -1,0 +1,155 @@
+"""Actor and critic of ``HopePPO``: a categorical over the 42 motions that obeys the mask."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+from gymnasium import spaces
+from stable_baselines3.common.distributions import CategoricalDistribution
+from stable_baselines3.common.policies import ActorCriticPolicy
+from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
+from torch import Tensor
+
+from hybridrl.agents.hope.extractors import ParkingFeatures, ParkingTokens
+from hybridrl.agents.hope.features import MASK, feature_rows
+from hybridrl.agents.hope.losses import entropy, masked_log_probs
+from hybridrl.planners.errors import ScenarioError
+
+WIDTH = 256
+
+
+class HopePolicy(ActorCriticPolicy):
+    """Two networks on the feature row; motions whose ``action_mask`` is 0 have probability 0.
+
+    Besides the methods of Stable-Baselines3, which take observations, there are those on feature
+    rows: rollouts compute a row once and keep it.
+
+    Args:
+        observation_space: Of a parking environment.
+        action_space: ``Discrete(42)``.
+        lr_schedule: Learning rate by remaining progress.
+        net_arch: Hidden layers, by default two of 256 for each of actor and critic.
+        features_extractor_class: :class:`ParkingFeatures` or a subclass.
+        **kwargs: Of ``ActorCriticPolicy``.
+
+    Raises:
+        ScenarioError: If the actions are not the 42 motions.
+    """
+
+    features_extractor: ParkingFeatures
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        features_extractor_class: type[ParkingFeatures] = ParkingFeatures,
+        **kwargs: Any,
+    ) -> None:
+        if not (isinstance(action_space, spaces.Discrete) and action_space.n == MASK):
+            expected = f'Discrete({MASK}): make the environment with action_type="discrete"'
+            raise ScenarioError("action_space", action_space, expected)
+        if net_arch is None:
+            net_arch = {"pi": [WIDTH, WIDTH], "vf": [WIDTH, WIDTH]}
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch=net_arch,
+            features_extractor_class=features_extractor_class,
+            **kwargs,
+        )
+
+    def log_probs(self, rows: Tensor) -> Tensor:
+        """Log-probabilities of the motions for feature rows, shape ``(N, 42)``."""
+        return self._log_probs(rows, self.features_extractor.encode(rows))
+
+    def values(self, rows: Tensor) -> Tensor:
+        """State values of feature rows, shape ``(N,)``."""
+        return self._values(self.features_extractor.encode(rows))
+
+    def act(self, rows: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Sampled motions, state values and log-probabilities for feature rows, each ``(N,)``."""
+        encoded = self.features_extractor.encode(rows)
+        log_probs = self._log_probs(rows, encoded)
+        # The exponential race: argmax of p / Exp(1) is a sample of p.
+        race = torch.empty_like(log_probs).exponential_()
+        actions = (log_probs.exp() / race).argmax(dim=1)
+        taken = log_probs.gather(1, actions[:, None])[:, 0]
+        return actions, self._values(encoded), taken
+
+    def evaluate_rows(self, rows: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Values, log-probabilities of ``actions`` and entropies for feature rows, each ``(N,)``."""
+        encoded = self.features_extractor.encode(rows)
+        log_probs = self._log_probs(rows, encoded)
+        taken = log_probs.gather(1, actions[:, None])[:, 0]
+        return self._values(encoded), taken, entropy(log_probs)
+
+    def forward(
+        self, obs: PyTorchObs, deterministic: bool = False
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Motions, values ``(N, 1)`` and log-probabilities for observations."""
+        rows = feature_rows(obs, torch)
+        distribution = self._distribution(self.log_probs(rows))
+        actions = distribution.get_actions(deterministic=deterministic)
+        return actions, self.values(rows)[:, None], distribution.log_prob(actions)
+
+    def evaluate_actions(
+        self, obs: PyTorchObs, actions: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor | None]:
+        """Values ``(N, 1)``, log-probabilities and entropies for observations."""
+        values, taken, entropies = self.evaluate_rows(feature_rows(obs, torch), actions.long())
+        return values[:, None], taken, entropies
+
+    def get_distribution(self, obs: PyTorchObs) -> CategoricalDistribution:
+        """The masked categorical for observations."""
+        return self._distribution(self.log_probs(feature_rows(obs, torch)))
+
+    def predict_values(self, obs: PyTorchObs) -> Tensor:
+        """State values for observations, shape ``(N, 1)``."""
+        return self.values(feature_rows(obs, torch))[:, None]
+
+    def _log_probs(self, rows: Tensor, encoded: Tensor) -> Tensor:
+        logits = self.action_net(self.mlp_extractor.forward_actor(encoded))
+        return masked_log_probs(logits, rows[:, :MASK] > 0.0)
+
+    def _values(self, encoded: Tensor) -> Tensor:
+        values: Tensor = self.value_net(self.mlp_extractor.forward_critic(encoded))
+        return values[:, 0]
+
+    def _distribution(self, log_probs: Tensor) -> CategoricalDistribution:
+        return CategoricalDistribution(MASK).proba_distribution(action_logits=log_probs)
+
+
+class HopeTokenPolicy(HopePolicy):
+    """HOPE's token transformer, shared by a small actor and a small critic.
+
+    Args:
+        observation_space: Of a parking environment.
+        action_space: ``Discrete(42)``.
+        lr_schedule: Learning rate by remaining progress.
+        net_arch: Hidden layers on the transformer's output.
+        features_extractor_class: :class:`ParkingTokens` or a subclass.
+        **kwargs: Of ``ActorCriticPolicy``.
+    """
+
+    def __init__(
+        self,
+        observation_space: spaces.Space[Any],
+        action_space: spaces.Space[Any],
+        lr_schedule: Schedule,
+        net_arch: list[int] | dict[str, list[int]] | None = None,
+        features_extractor_class: type[ParkingFeatures] = ParkingTokens,
+        **kwargs: Any,
+    ) -> None:
+        net_arch = {"pi": [128], "vf": [128]} if net_arch is None else net_arch
+        super().__init__(
+            observation_space,
+            action_space,
+            lr_schedule,
+            net_arch,
+            features_extractor_class,
+            **kwargs,
+        )
