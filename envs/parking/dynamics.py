@@ -13,7 +13,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.batch import body_of
-from hybridrl.envs.parking.records import DECISION_SECONDS, SUBSTEPS
+from hybridrl.envs.parking.records import DECISION_SECONDS, MARGIN, SUBSTEPS
 from hybridrl.planners.geometry import advance_pose
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.sweep import free_length
@@ -56,7 +56,9 @@ def limited_arcs(
         angle = 0.5 * (steer_now + steer_next) * vehicle.max_steer
         curvature = math.tan(angle) / vehicle.wheelbase
         length = 0.5 * (speed_now + speed_next) * vehicle.max_speed * SUBSTEP_SECONDS
-        if free_length(x, y, heading, curvature, length, body, obstacles) < abs(length):
+        # Swept a margin farther than driven, so that the vehicle never ends up touching.
+        swept = length + math.copysign(MARGIN, length)
+        if free_length(x, y, heading, curvature, swept, body, obstacles) < abs(swept):
             return k
         x, y, heading = advance_pose(x, y, heading, curvature, length)
         steer_now, speed_now = steer_next, speed_next

@@ -9,8 +9,16 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.config import ParkingOptions
-from hybridrl.envs.parking.records import OUTCOMES, REWARD_TERMS, RUNNING, TIMEOUT
+from hybridrl.envs.parking.records import (
+    ACTION_STEER,
+    OUTCOMES,
+    REWARD_TERMS,
+    RUNNING,
+    STEERS,
+    TIMEOUT,
+)
 from hybridrl.envs.parking.task import ParkingTask
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.path import Path
 from hybridrl.planners.scenario import Scenario
 
@@ -56,6 +64,9 @@ class ParkingEnv(gym.Env[Observation, Any]):
             ScenarioError: If the scenario cannot be used; the message names the field.
         """
         super().reset(seed=seed)
+        for name in options or {}:
+            if name != "scenario":
+                raise UnknownNameError("reset option", name, ("scenario",))
         if options and "scenario" in options:
             self.task.load(0, options["scenario"])
         else:
@@ -86,6 +97,26 @@ class ParkingEnv(gym.Env[Observation, Any]):
     def action_masks(self) -> NDArray[np.bool_]:
         """Which of the 42 motions may be chosen; never all false."""
         return np.asarray(self.task.rows["allowed"][0], np.bool_)
+
+    def max_step_length(self, steer: float, direction: float) -> float:
+        """How far the vehicle can drive at a steering angle before contact, metres (7.3).
+
+        Interpolated between the neighbouring motions of the mask, so a planner's step can be cut
+        short instead of bumping.
+
+        Args:
+            steer: Normalised steering in [-1, 1], left positive.
+            direction: Forward when positive, else reverse.
+
+        Raises:
+            ScenarioError: If ``steer`` is outside [-1, 1].
+        """
+        if not -1.0 <= steer <= 1.0:
+            raise ScenarioError("steer", steer, "normalised steering in [-1, 1]")
+        first = 0 if direction > 0 else STEERS
+        free = self.task.rows["free"][0, first : first + STEERS]
+        grid = ACTION_STEER[:STEERS]
+        return float(np.interp(-steer, -grid, free))
 
     @property
     def scenario(self) -> Scenario:

@@ -18,7 +18,16 @@ from hybridrl.planners.errors import ScenarioError
 
 Observation = dict[str, NDArray[Any]]
 # Facts of ``info`` that are plain columns of the rows.
-COLUMNS = ("bump", "bumps", "decisions", "rs_decisions", "path_length", "gear_changes", "label")
+COLUMNS = (
+    "bump",
+    "bumps",
+    "decisions",
+    "rs_decisions",
+    "path_length",
+    "gear_changes",
+    "mask_empty",
+    "label",
+)
 
 
 class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):

@@ -247,3 +247,20 @@ def test_a_vehicle_too_quick_on_its_wheels_drives_or_is_refused_but_never_collid
     """More than a quarter turn in one decision is outside of what the mask can describe."""
     with pytest.raises(ScenarioError, match="max_speed"):
         ParkingEnv(vehicle={"max_speed": 10.0}, rs="off")
+
+
+def test_the_longest_step_is_that_of_the_mask_at_its_own_angles_and_between_them_between():
+    env = ParkingEnv(level="complex-bay")
+    env.reset(seed=3)
+    free = env.task.rows["free"][0]
+    assert env.max_step_length(1.0, 1.0) == free[0]
+    assert env.max_step_length(-1.0, -1.0) == free[41]
+    between = env.max_step_length(0.95, 1.0)
+    assert min(free[0], free[1]) <= between <= max(free[0], free[1])
+    with pytest.raises(ScenarioError, match="steer"):
+        env.max_step_length(1.5, 1.0)
+
+
+def test_an_unknown_reset_option_is_refused_by_name():
+    with pytest.raises(UnknownNameError, match="scenario"):
+        ParkingEnv().reset(options={"scenarioo": None})
