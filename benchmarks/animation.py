@@ -91,7 +91,7 @@ def path_frames(
     Raises:
         ValueError: If ``speed`` or ``fps`` is not a finite number above 0.
     """
-    from hybridrl.envs.parking.render import SceneRenderer
+    from hybridrl.envs.parking.drawing.render import SceneRenderer
 
     if not (0 < speed < math.inf and 0 < fps < math.inf):
         raise ValueError(f"speed is {speed} and fps {fps}; expected finite numbers above 0")

@@ -14,7 +14,7 @@ import numpy as np
 from hybridrl.agents.hope.network import HopeNetwork
 from hybridrl.agents.hope.weights import load_network
 from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.records import OUTCOMES, RUNNING, SUCCESS
+from hybridrl.envs.parking.kernels.records import OUTCOMES, RUNNING, SUCCESS
 from hybridrl.envs.parking.scenes import fixed_scenes
 from hybridrl.envs.parking.simulator import ParkingSimulator
 

@@ -66,7 +66,7 @@ def draw(scenario: Scenario, result: PlanResult, file: Path) -> None:
     Without a path there is nothing to film: the picture then shows the scene alone.
     """
     from hybridrl.benchmarks.animation import animate_path
-    from hybridrl.envs.parking.stills import save_plan
+    from hybridrl.envs.parking.drawing.stills import save_plan
 
     if file.suffix.lower() in FILMS and result.path is not None:
         animate_path(scenario, result.path, file)

@@ -12,9 +12,9 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hybridrl.benchmarks.speed import Subject
-from hybridrl.envs.parking.action_mask import free_lengths
-from hybridrl.envs.parking.lidar import cast_rays
-from hybridrl.envs.parking.records import ACTIONS, LANES, RAYS
+from hybridrl.envs.parking.kernels.action_mask import free_lengths
+from hybridrl.envs.parking.kernels.lidar import cast_rays
+from hybridrl.envs.parking.kernels.records import ACTIONS, LANES, RAYS
 from hybridrl.planners import reeds_shepp, rsplan_backend
 from hybridrl.planners.geometry import to_vehicle_frame
 from hybridrl.planners.path_check import check_path
@@ -92,7 +92,7 @@ def _checks(seed: int) -> Callable[[], int]:
 
 def _sensors(seed: int) -> list[Subject]:
     """Lidar and mask alone, at the starts of fixed scenes."""
-    from hybridrl.envs.parking.records import vehicle_record
+    from hybridrl.envs.parking.kernels.records import vehicle_record
     from hybridrl.envs.parking.scenes import fixed_scenes
 
     vehicle = vehicle_record(VehicleSpec())

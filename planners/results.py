@@ -8,7 +8,7 @@ from typing import Any
 from hybridrl.planners.geometry import clearance
 from hybridrl.planners.path import Path, PlanResult
 from hybridrl.planners.path_check import check_path
-from hybridrl.planners.scenario import Pose, Scenario
+from hybridrl.planners.scenario import Scenario
 from hybridrl.planners.vehicle import Body
 
 CHECK_SPACING = 0.01  # metres between the poses that are tested one by one
@@ -43,17 +43,6 @@ def checked_result(
         planner=planner,
         info={} if info is None else info,
     )
-
-
-def reversed_path(path: Path, start: Pose) -> Path:
-    """The same path driven from its end to its start.
-
-    Args:
-        path: To drive the other way.
-        start: Its end pose, given so that no rounding is added.
-    """
-    arcs = zip(path.curvatures[::-1].tolist(), (-path.lengths[::-1]).tolist(), strict=True)
-    return Path.from_arcs(start, arcs)
 
 
 def safe_body(scenario: Scenario, distance: float) -> Body:

@@ -59,11 +59,13 @@ class ParkingTokens(ParkingFeatures):
         self.project = nn.Linear(inner, width)
         self.norm_mlp = nn.LayerNorm(width)
         self.mlp = _mlp(width, width, width)
-        self.out = nn.Sequential(nn.Linear(len(self.sizes) * width, width), nn.GELU(approximate="tanh"))
+        self.out = nn.Sequential(
+            nn.Linear(len(self.sizes) * width, width), nn.GELU(approximate="tanh")
+        )
 
     def encode(self, rows: Tensor) -> Tensor:
         """Feature rows ``(N, inputs)`` to ``(N, width)``."""
-        parts = rows.split(self.sizes, dim=1)
+        parts = torch.split(rows, self.sizes, dim=1)
         tokens = torch.stack([e(part) for e, part in zip(self.embed, parts, strict=True)], dim=1)
         tokens = tokens + self.types
         tokens = tokens + self._attend(self.norm_attention(tokens))
@@ -80,4 +82,6 @@ class ParkingTokens(ParkingFeatures):
 
 
 def _mlp(inputs: int, hidden: int, outputs: int) -> nn.Sequential:
-    return nn.Sequential(nn.Linear(inputs, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, outputs))
+    return nn.Sequential(
+        nn.Linear(inputs, hidden), nn.GELU(approximate="tanh"), nn.Linear(hidden, outputs)
+    )

@@ -3,25 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from numpy.typing import NDArray
 from stable_baselines3 import PPO
 from stable_baselines3.common.buffers import RolloutBuffer
 from stable_baselines3.common.callbacks import BaseCallback
 from stable_baselines3.common.policies import ActorCriticPolicy, BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv, MaybeCallback, Schedule
-from stable_baselines3.common.utils import FloatSchedule, explained_variance
+from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
+from hybridrl.agents.common.schedules import LinearDecay
+from hybridrl.agents.hope.collect import (
+    FeatureBuffer,
+    Observation,
+    classes_of,
+    masked,
+    torch_threads,
+)
 from hybridrl.agents.hope.curriculum import ScenarioCurriculum
-from hybridrl.agents.hope.features import feature_count, feature_rows
+from hybridrl.agents.hope.features import feature_rows
 from hybridrl.agents.hope.losses import approximate_kl, clipped_policy_loss, normalised
 from hybridrl.agents.hope.policy import HopePolicy, HopeTokenPolicy
 from hybridrl.envs.parking.task import CLASS_NAMES
@@ -29,39 +35,6 @@ from hybridrl.envs.parking.task import CLASS_NAMES
 if TYPE_CHECKING:
     from hybridrl.planners.path import PlanResult
     from hybridrl.planners.scenario import Scenario
-
-Observation = Mapping[str, NDArray[Any]]
-
-
-class LinearDecay:
-    """A learning rate that falls linearly to a share of itself.
-
-    Args:
-        start: At the beginning.
-        share: Of it that is left at the end.
-    """
-
-    def __init__(self, start: float, share: float) -> None:
-        self.start = start
-        self.share = share
-
-    def __call__(self, progress_remaining: float) -> float:
-        """The rate when ``progress_remaining`` has fallen from 1 towards 0."""
-        return self.start * (self.share + (1.0 - self.share) * progress_remaining)
-
-
-class FeatureBuffer(RolloutBuffer):
-    """A rollout buffer of feature rows: one contiguous float32 array instead of a dictionary."""
-
-    def __init__(
-        self,
-        buffer_size: int,
-        observation_space: spaces.Space[Any],
-        action_space: spaces.Space[Any],
-        **kwargs: Any,
-    ) -> None:
-        rows = spaces.Box(-np.inf, np.inf, (feature_count(observation_space),), np.float32)
-        super().__init__(buffer_size, rows, action_space, **kwargs)
 
 
 class HopePPO(PPO):
@@ -109,7 +82,7 @@ class HopePPO(PPO):
         "MultiInputPolicy": HopePolicy,
         "TokenPolicy": HopeTokenPolicy,
     }
-    policy: HopePolicy  # type: ignore[assignment]
+    policy: HopePolicy
 
     def __init__(
         self,
@@ -185,7 +158,7 @@ class HopePPO(PPO):
         progress_bar: bool = False,
     ) -> HopePPO:
         """Train; the arguments are those of Stable-Baselines3."""
-        with _threads(self.threads):
+        with torch_threads(self.threads):
             super().learn(
                 total_timesteps,
                 callback,
@@ -263,9 +236,9 @@ class HopePPO(PPO):
         self.logger.record("train/gradient_steps", steps)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
-    def predict(
+    def predict(  # type: ignore[override]
         self,
-        observation: Observation,  # type: ignore[override]
+        observation: Observation,
         state: tuple[NDArray[Any], ...] | None = None,
         episode_start: NDArray[Any] | None = None,
         deterministic: bool = False,
@@ -284,7 +257,7 @@ class HopePPO(PPO):
         Returns:
             Numbers 0 to 41, and the state for the next call.
         """
-        seen = _masked(observation, action_masks)
+        seen = masked(observation, action_masks)
         actions, _ = super().predict(seen, deterministic=deterministic)
         if not self.stall_breaker:
             return actions, None
@@ -330,23 +303,19 @@ class HopePPO(PPO):
 
     def _setup_lr_schedule(self) -> None:
         rate = self.learning_rate
-        self.lr_schedule = (
-            LinearDecay(float(rate), self.final_lr_share)
-            if isinstance(rate, int | float)
-            else FloatSchedule(rate)
-        )
+        self.lr_schedule = rate if callable(rate) else LinearDecay(rate, self.final_lr_share)
 
     def _setup_model(self) -> None:
         super()._setup_model()
         targets = self.curriculum if isinstance(self.curriculum, Mapping) else None
-        active = _classes_of(self.env) if self.curriculum else ()
+        active = classes_of(self.env) if self.curriculum else ()
         self.scenes = ScenarioCurriculum(CLASS_NAMES, active, targets=targets)
 
     def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
         """Go on in another environment; the curriculum draws from its classes."""
         super().set_env(env, force_reset)
         if self.curriculum:
-            self.scenes.activate(_classes_of(self.env))
+            self.scenes.activate(classes_of(self.env))
 
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "scenes"]
@@ -381,7 +350,7 @@ class HopePPO(PPO):
     def _rows(self, observation: Observation, env: VecEnv) -> NDArray[np.float32]:
         """Feature rows of the environments, masked by what they allow."""
         masks = np.asarray(env.env_method("action_masks"))
-        rows: NDArray[np.float32] = feature_rows(_masked(observation, masks), np)
+        rows: NDArray[np.float32] = feature_rows(masked(observation, masks), np)
         return rows
 
     def _tensor(self, rows: NDArray[np.float32]) -> Tensor:
@@ -421,29 +390,3 @@ class HopePPO(PPO):
             allowed = torch.from_numpy((masks[i] > 0.0).astype(np.float32))
             chosen[i] = int(torch.multinomial(allowed, 1))
         return chosen.reshape(np.shape(actions))
-
-
-def _masked(observation: Observation, masks: NDArray[Any] | None) -> dict[str, NDArray[Any]]:
-    """The observation with zeros in ``action_mask`` where the environment allows no motion."""
-    seen = dict(observation)
-    if masks is not None:
-        seen["action_mask"] = seen["action_mask"] * masks
-    return seen
-
-
-def _classes_of(env: VecEnv | None) -> tuple[str, ...]:
-    """The scene classes whose probabilities an environment lets be set."""
-    if env is None or not env.has_attr("set_class_weights"):
-        return ()
-    classes: tuple[str, ...] = env.get_attr("class_names")[0]
-    return classes
-
-
-@contextmanager
-def _threads(count: int) -> Iterator[None]:
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.envs.parking.records import ACTION_SPEED, ACTION_STEER, DECISION_SECONDS
+from hybridrl.envs.parking.kernels.records import ACTION_SPEED, ACTION_STEER, DECISION_SECONDS
 from hybridrl.planners.path import Path
 from hybridrl.planners.vehicle import VehicleSpec
 

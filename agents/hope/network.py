@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -12,8 +12,11 @@ from numpy.typing import NDArray
 from hybridrl.agents.hope.features import MASK, PARTS, feature_rows
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
-Array = NDArray[np.float32]
-_ACTIVATIONS = {"Tanh": np.tanh, "ReLU": lambda x: np.maximum(x, 0.0)}
+Array = NDArray[np.floating[Any]]
+_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
+    "Tanh": np.tanh,
+    "ReLU": lambda x: np.maximum(x, np.float32(0.0)),
+}
 _WITH_EGO = sum(PARTS.values())
 
 
@@ -141,7 +144,7 @@ def _mlp(x: Array, layers: tuple[tuple[Array, Array], ...]) -> Array:
 def _gelu(x: Array) -> Array:
     """The tanh form, as ``extractors.py`` asks torch for."""
     inner = np.float32(math.sqrt(2.0 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
-    return np.float32(0.5) * x * (1.0 + np.tanh(inner))
+    return np.asarray(np.float32(0.5) * x * (1.0 + np.tanh(inner)))
 
 
 def _normalise(x: Array, weight: Array, bias: Array) -> Array:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from hybridrl.agents.hope.network import HopeNetwork
 from hybridrl.agents.hope.weights import load_network
-from hybridrl.envs.parking.records import RUNNING, SUCCESS, TIMEOUT
+from hybridrl.envs.parking.kernels.records import RUNNING, SUCCESS, TIMEOUT
 from hybridrl.envs.parking.rollouts import GEAR_COST, RandomRollouts
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.planners.path import Path, PlanResult
@@ -88,10 +88,11 @@ class HopePlanner(RandomRollouts):
 
     def choose(self, rows: NDArray[np.void], rng: np.random.Generator) -> NDArray[np.int64]:
         """The policy's motion in each roll-out, shape ``(N,)``."""
-        logits = self.network.masked_logits(rows, self._max_decisions)
+        scores = self.network.masked_logits(rows, self._max_decisions)
         if not self.deterministic:
-            logits = logits + rng.gumbel(size=logits.shape)
-        return np.asarray(logits.argmax(axis=1))
+            # The Gumbel trick: the largest of logits plus noise is a draw from their softmax.
+            scores = scores + rng.gumbel(size=scores.shape)
+        return np.asarray(scores.argmax(axis=1))
 
     def _drive(self, simulator: ParkingSimulator, rng: np.random.Generator, stop: float) -> None:
         simulator.begin(np.arange(self._rollouts))

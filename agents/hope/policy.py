@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, cast
 
 import torch
 from gymnasium import spaces
@@ -81,7 +81,7 @@ class HopePolicy(ActorCriticPolicy):
         return actions, self._values(encoded), taken
 
     def evaluate_rows(self, rows: Tensor, actions: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Values, log-probabilities of ``actions`` and entropies for feature rows, each ``(N,)``."""
+        """Values, log-probabilities of ``actions`` and entropies of feature rows, each ``(N,)``."""
         encoded = self.features_extractor.encode(rows)
         log_probs = self._log_probs(rows, encoded)
         taken = log_probs.gather(1, actions[:, None])[:, 0]
@@ -91,7 +91,7 @@ class HopePolicy(ActorCriticPolicy):
         self, obs: PyTorchObs, deterministic: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Motions, values ``(N, 1)`` and log-probabilities for observations."""
-        rows = feature_rows(obs, torch)
+        rows = _rows(obs)
         distribution = self._distribution(self.log_probs(rows))
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, self.values(rows)[:, None], distribution.log_prob(actions)
@@ -100,16 +100,16 @@ class HopePolicy(ActorCriticPolicy):
         self, obs: PyTorchObs, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values ``(N, 1)``, log-probabilities and entropies for observations."""
-        values, taken, entropies = self.evaluate_rows(feature_rows(obs, torch), actions.long())
+        values, taken, entropies = self.evaluate_rows(_rows(obs), actions.long())
         return values[:, None], taken, entropies
 
     def get_distribution(self, obs: PyTorchObs) -> CategoricalDistribution:
         """The masked categorical for observations."""
-        return self._distribution(self.log_probs(feature_rows(obs, torch)))
+        return self._distribution(self.log_probs(_rows(obs)))
 
     def predict_values(self, obs: PyTorchObs) -> Tensor:
         """State values for observations, shape ``(N, 1)``."""
-        return self.values(feature_rows(obs, torch))[:, None]
+        return self.values(_rows(obs))[:, None]
 
     def _log_probs(self, rows: Tensor, encoded: Tensor) -> Tensor:
         logits = self.action_net(self.mlp_extractor.forward_actor(encoded))
@@ -153,3 +153,8 @@ class HopeTokenPolicy(HopePolicy):
             features_extractor_class,
             **kwargs,
         )
+
+
+def _rows(observations: PyTorchObs) -> Tensor:
+    rows: Tensor = feature_rows(cast(dict[str, Tensor], observations), torch)
+    return rows

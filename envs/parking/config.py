@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.envs.parking.records import CONFIG, DECISION_SECONDS, REWARD_TERMS, SUBSTEPS
-from hybridrl.envs.parking.reward import HOPE_WEIGHTS, TERMINAL, WEIGHTS
+from hybridrl.envs.parking.kernels.records import CONFIG, DECISION_SECONDS, REWARD_TERMS, SUBSTEPS
+from hybridrl.envs.parking.kernels.reward import HOPE_WEIGHTS, TERMINAL, WEIGHTS
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.rs_search import default_rule, hope_rule
 from hybridrl.planners.vehicle import VehicleSpec

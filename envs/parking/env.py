@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.config import ParkingOptions
-from hybridrl.envs.parking.records import (
+from hybridrl.envs.parking.kernels.records import (
     ACTION_STEER,
     OUTCOMES,
     REWARD_TERMS,
@@ -133,7 +133,7 @@ class ParkingEnv(gym.Env[Observation, Any]):
         if self.render_mode is None:
             gym.logger.warn('render() needs render_mode="rgb_array" or "human" at construction')
             return None
-        from hybridrl.envs.parking.render import SceneRenderer, Window
+        from hybridrl.envs.parking.drawing.render import SceneRenderer, Window
 
         if self._renderer is None:
             self._renderer = SceneRenderer(self.scenario)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.records import RUNNING, SUCCESS
+from hybridrl.envs.parking.kernels.records import RUNNING, SUCCESS
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.planners.path import Path, PlanResult
 from hybridrl.planners.path_check import check_path

@@ -6,11 +6,16 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hybridrl.envs.parking.batch import Batch, make_batch
-from hybridrl.envs.parking.generate import RawScene
-from hybridrl.envs.parking.kernel import begin_many, step_many
-from hybridrl.envs.parking.lidar_mask import NO_TABLE, sector_table
-from hybridrl.envs.parking.records import ACTION_SPEED, ACTION_STEER, SUBSTEPS, vehicle_record
+from hybridrl.envs.parking.kernels.batch import Batch, make_batch
+from hybridrl.envs.parking.kernels.kernel import begin_many, step_many
+from hybridrl.envs.parking.kernels.lidar_mask import NO_TABLE, sector_table
+from hybridrl.envs.parking.kernels.records import (
+    ACTION_SPEED,
+    ACTION_STEER,
+    SUBSTEPS,
+    vehicle_record,
+)
+from hybridrl.envs.parking.scenes.generate import RawScene
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path
 from hybridrl.planners.scenario import Scenario
@@ -68,7 +73,7 @@ class ParkingSimulator:
         begin_many(self.batch, which, self.vehicles, self.config)
 
     def step(self, steer: Array, speed: Array, index: NDArray[np.int64]) -> None:
-        """One decision in every scene; see :func:`~hybridrl.envs.parking.kernel.step_many`."""
+        """One decision in every running scene; see ``kernels.kernel.step_many``."""
         step_many(self.batch, self.vehicles, self.config, steer, speed, index)
 
     def step_discrete(self, actions: NDArray[np.int64]) -> None:

@@ -10,12 +10,12 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.criterion import CRITERION_LEVELS, criterion_code
-from hybridrl.envs.parking.generate import RawScene, generate
-from hybridrl.envs.parking.image import LAYERS, SIZE, draw_images
-from hybridrl.envs.parking.levels import CLASSES, find_class, find_level
-from hybridrl.envs.parking.records import ACTIONS, LIDAR_RANGE, OUTCOMES, RAYS
-from hybridrl.envs.parking.scenes import draw_class, to_scenario
+from hybridrl.envs.parking.kernels.image import LAYERS, SIZE, draw_images
+from hybridrl.envs.parking.kernels.records import ACTIONS, LIDAR_RANGE, OUTCOMES, RAYS
+from hybridrl.envs.parking.scenes.criterion import CRITERION_LEVELS, criterion_code
+from hybridrl.envs.parking.scenes.generate import RawScene, generate
+from hybridrl.envs.parking.scenes.levels import CLASSES, find_class, find_level
+from hybridrl.envs.parking.scenes.library import draw_class, to_scenario
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.scenario import Scenario, load_scenarios, require_free

@@ -12,7 +12,7 @@ from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.config import ParkingOptions
-from hybridrl.envs.parking.records import OUTCOMES, RUNNING, SUCCESS, TIMEOUT
+from hybridrl.envs.parking.kernels.records import OUTCOMES, RUNNING, SUCCESS, TIMEOUT
 from hybridrl.envs.parking.task import ParkingTask
 from hybridrl.planners.errors import ScenarioError
 

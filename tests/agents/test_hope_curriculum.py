@@ -22,7 +22,9 @@ def filled(rates, **options):
 
 
 def test_classes_are_equally_likely_before_the_first_episode():
-    assert ScenarioCurriculum(NAMES, NAMES).probabilities() == pytest.approx(dict.fromkeys(NAMES, 1 / 3))
+    assert ScenarioCurriculum(NAMES, NAMES).probabilities() == pytest.approx(
+        dict.fromkeys(NAMES, 1 / 3)
+    )
 
 
 def test_shares_are_proportional_to_what_is_missing_above_the_floor():

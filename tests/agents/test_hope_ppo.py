@@ -161,7 +161,9 @@ def test_saved_and_loaded_it_predicts_the_same_and_keeps_its_curriculum(tmp_path
     loaded = HopePPO.load(tmp_path / "model.zip", env=vector(), device="cpu")
     assert loaded.scenes.success(CLASS_NAMES[4]) == model.scenes.success(CLASS_NAMES[4]) >= 0.1
     assert loaded.scenes.probabilities() == model.scenes.probabilities()
-    assert (loaded.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]).all()
+    assert (
+        loaded.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]
+    ).all()
     torch.manual_seed(5)
     drawn = model.predict(seen)[0]
     torch.manual_seed(5)
@@ -174,7 +176,9 @@ def test_loaded_without_an_environment_it_still_predicts(tmp_path, seen):
     model = model_of()
     model.save(tmp_path / "model.zip")
     loaded = HopePPO.load(tmp_path / "model.zip", device="cpu")
-    assert (loaded.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]).all()
+    assert (
+        loaded.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]
+    ).all()
 
 
 def test_a_checkpoint_without_pickle_holds_networks_counters_and_curriculum(tmp_path):

@@ -7,8 +7,8 @@ import pytest
 import shapely
 
 from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.generate import RawScene, generate
-from hybridrl.envs.parking.levels import CLASSES
+from hybridrl.envs.parking.scenes.generate import RawScene, generate
+from hybridrl.envs.parking.scenes.levels import CLASSES
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.planners.vehicle import VehicleSpec
 

@@ -11,10 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 
-from hybridrl.envs.parking.criterion import criterion, criterion_of, smallest_rectangle
-from hybridrl.envs.parking.generate import generate
-from hybridrl.envs.parking.levels import CLASSES
 from hybridrl.envs.parking.scenes import fixed_scenes
+from hybridrl.envs.parking.scenes.criterion import criterion, criterion_of, smallest_rectangle
+from hybridrl.envs.parking.scenes.generate import generate
+from hybridrl.envs.parking.scenes.levels import CLASSES
 from hybridrl.planners.scenario import body_polygon
 from hybridrl.planners.vehicle import VehicleSpec
 

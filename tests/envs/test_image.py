@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from stable_baselines3.common import env_checker
 
 from hybridrl.envs.parking.env import ParkingEnv
-from hybridrl.envs.parking.image import HISTORY, PIXEL, SIZE, WINDOW, fill_polygon
+from hybridrl.envs.parking.kernels.image import HISTORY, PIXEL, SIZE, WINDOW, fill_polygon
 from hybridrl.envs.parking.vector_env import ParkingVectorEnv
 from hybridrl.planners.scenario import Scenario, body_polygon
 from hybridrl.planners.vehicle import VehicleSpec

@@ -10,15 +10,14 @@ from hypothesis import strategies as st
 
 from hybridrl.envs.parking.config import ParkingOptions, make_config
 from hybridrl.envs.parking.env import ParkingEnv
-from hybridrl.envs.parking.generate import RawScene
-from hybridrl.envs.parking.lidar_mask import (
+from hybridrl.envs.parking.kernels.lidar_mask import (
     QUANTUM,
     SECTOR,
     gap_needed,
     needed_gaps,
     sector_table,
 )
-from hybridrl.envs.parking.records import (
+from hybridrl.envs.parking.kernels.records import (
     ACTION_SPEED,
     ACTION_STEER,
     ACTIONS,
@@ -26,6 +25,7 @@ from hybridrl.envs.parking.records import (
     SUBSTEPS,
     vehicle_record,
 )
+from hybridrl.envs.parking.scenes.generate import RawScene
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.envs.parking.vector_env import ParkingVectorEnv
 from hybridrl.planners.path import advance

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.records import LIDAR_RANGE, RAYS
+from hybridrl.envs.parking.kernels.records import LIDAR_RANGE, RAYS
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.envs.parking.vector_env import ParkingVectorEnv
 from hybridrl.planners.errors import ScenarioError

@@ -12,8 +12,8 @@ from gymnasium.utils.env_checker import check_env
 
 import hybridrl  # noqa: F401
 from hybridrl.envs.parking.env import ParkingEnv
-from hybridrl.envs.parking.levels import CLASSES
 from hybridrl.envs.parking.scenes import fixed_scene
+from hybridrl.envs.parking.scenes.levels import CLASSES
 from hybridrl.envs.registration import ENVS
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.scenario import Scenario

@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from hybridrl.envs.parking.env import ParkingEnv
-from hybridrl.envs.parking.levels import CLASSES
 from hybridrl.envs.parking.scenes import fixed_scene
+from hybridrl.envs.parking.scenes.levels import CLASSES
 from hybridrl.planners.path_check import check_path
 from hybridrl.planners.scenario import Scenario, body_polygon
 

@@ -8,7 +8,7 @@ import pytest
 
 from hybridrl.envs.parking.config import ParkingOptions
 from hybridrl.envs.parking.env import ParkingEnv
-from hybridrl.envs.parking.reward import HOPE_WEIGHTS, WEIGHTS
+from hybridrl.envs.parking.kernels.reward import HOPE_WEIGHTS, WEIGHTS
 from hybridrl.envs.registration import ENVS
 from hybridrl.planners.scenario import Scenario
 

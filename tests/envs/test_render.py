@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image
 
-from hybridrl.envs.parking import drawing, stills
-from hybridrl.envs.parking.car_shape import car_corners, corners
-from hybridrl.envs.parking.render import SceneRenderer, Window, gear_runs, lidar_hits
-from hybridrl.envs.parking.scenery import split_obstacles
+from hybridrl.envs.parking.drawing import canvas, stills
+from hybridrl.envs.parking.drawing.car_shape import car_corners, corners
+from hybridrl.envs.parking.drawing.render import SceneRenderer, Window, gear_runs, lidar_hits
+from hybridrl.envs.parking.drawing.scenery import split_obstacles
 from hybridrl.planners.path import Path, PlanResult, advance
 from hybridrl.planners.scenario import Scenario, body_polygon
 from hybridrl.planners.vehicle import VehicleSpec
@@ -55,7 +55,7 @@ def near(a: tuple, b: tuple) -> bool:
     extra=st.tuples(*[st.floats(-60, 60)] * 2),
 )
 def test_a_fitted_view_holds_every_point_with_its_margin_and_one_scale(points, size, extra):
-    view = drawing.View.fit(points, size, 1.5, [extra])
+    view = canvas.View.fit(points, size, 1.5, [extra])
     shown = view.pixels(points)
     edge = np.minimum(shown, np.asarray(size) - shown).min()
     assert edge >= 1.5 * view.scale - 1e-6
@@ -65,9 +65,9 @@ def test_a_fitted_view_holds_every_point_with_its_margin_and_one_scale(points, s
 
 def test_spare_room_goes_to_the_side_where_something_stands():
     points = [(-10.0, 0.0), (10.0, 1.0)]
-    above = drawing.View.fit(points, (400, 400), 1.0, [(0.0, 15.0)])
+    above = canvas.View.fit(points, (400, 400), 1.0, [(0.0, 15.0)])
     assert above.center[1] > 5 and above.holds([*points, (0.0, 15.0)])
-    assert drawing.View.fit(points, (400, 400), 1.0).center[1] == pytest.approx(0.5)
+    assert canvas.View.fit(points, (400, 400), 1.0).center[1] == pytest.approx(0.5)
 
 
 def test_what_a_frame_adds_to_the_scene_is_the_body_and_nothing_beside_it(renderer, scene):
@@ -99,9 +99,9 @@ def test_the_front_wheels_turn_to_the_side_of_the_steering(renderer, steer):
 
 def test_obstacles_are_filled_and_the_notch_of_a_concave_one_is_not(renderer, scene):
     frame = renderer.frame(scene.start)
-    assert near(pixel(renderer, frame, (4.5, 6.25)), drawing.BLOCK)
-    assert near(pixel(renderer, frame, (1.0, -0.5)), drawing.BLOCK)
-    assert near(pixel(renderer, frame, (4.5, 7.5)), drawing.ASPHALT)
+    assert near(pixel(renderer, frame, (4.5, 6.25)), canvas.BLOCK)
+    assert near(pixel(renderer, frame, (1.0, -0.5)), canvas.BLOCK)
+    assert near(pixel(renderer, frame, (4.5, 7.5)), canvas.ASPHALT)
 
 
 def test_frames_are_the_callers_own_and_equal_calls_give_equal_frames(renderer, scene):
@@ -130,10 +130,10 @@ def test_poses_that_are_announced_are_in_view_from_the_start(scene):
 def test_the_trail_is_coloured_by_the_gear_that_drove_it(renderer):
     there = Path((-2.0, 9.5, 0.0), np.zeros(1), np.array([7.0]))
     frame = renderer.frame(there.end, there.sample(1.25))
-    assert near(pixel(renderer, frame, (1.0, 9.5)), drawing.FORWARD)
+    assert near(pixel(renderer, frame, (1.0, 9.5)), canvas.FORWARD)
     back = Path(there.end, np.zeros(1), np.array([-7.0]))
     frame = renderer.frame(back.end, back.sample(1.25))
-    assert near(pixel(renderer, frame, (4.0, 9.5)), drawing.REVERSE)
+    assert near(pixel(renderer, frame, (4.0, 9.5)), canvas.REVERSE)
 
 
 @settings(max_examples=40, derandomize=True, deadline=None)
@@ -171,7 +171,7 @@ def test_lidar_points_lie_at_their_range_and_bearing_and_far_ones_are_none():
 def test_lidar_hits_are_drawn_and_missing_ones_are_skipped(renderer, scene):
     hits = [(0.0, 9.0), (math.nan, math.nan), (1e9, 1e9)]
     frame = renderer.frame(scene.start, lidar=hits)
-    assert near(pixel(renderer, frame, (0.0, 9.0)), drawing.LIDAR)
+    assert near(pixel(renderer, frame, (0.0, 9.0)), canvas.LIDAR)
 
 
 def test_a_long_line_of_text_stays_inside_the_picture(renderer, scene):
@@ -206,7 +206,7 @@ def test_a_frame_too_small_to_read_is_refused_with_the_least_size(scene):
 
 
 def test_drawing_without_a_window_imports_no_display_library():
-    code = "import hybridrl.envs.parking.stills, sys; sys.exit('pygame' in sys.modules)"
+    code = "import hybridrl.envs.parking.drawing.stills, sys; sys.exit('pygame' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
 
 
@@ -250,8 +250,8 @@ def test_a_still_tints_the_swept_ground_but_not_what_lies_inside_a_loop():
         picture[tuple(scale_view.pixels([point])[0].astype(int)[::-1])]
         for point in ((1.1, 6.1), (-5.2, 7.1))
     ]
-    assert near(tuple(colors[0].tolist()), drawing.ASPHALT)
-    assert min(colors[1].astype(int) - drawing.ASPHALT) > 5
+    assert near(tuple(colors[0].tolist()), canvas.ASPHALT)
+    assert min(colors[1].astype(int) - canvas.ASPHALT) > 5
 
 
 def test_a_still_has_the_asked_width_with_and_without_a_path(scene):

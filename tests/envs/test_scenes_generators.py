@@ -9,10 +9,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numba import njit
 
-from hybridrl.envs.parking.generate import RawScene, generate, scene_params
-from hybridrl.envs.parking.generate_lot import MAX_STALLS
-from hybridrl.envs.parking.generate_shapes import is_convex_quad, quads_touch, resting_height
-from hybridrl.envs.parking.levels import CLASSES, StreetClass
+from hybridrl.envs.parking.scenes.generate import RawScene, generate, scene_params
+from hybridrl.envs.parking.scenes.levels import CLASSES, StreetClass
+from hybridrl.envs.parking.scenes.lot import MAX_STALLS
+from hybridrl.envs.parking.scenes.shapes import is_convex_quad, quads_touch, resting_height
 from hybridrl.planners.errors import ScenarioError
 from hybridrl.planners.scenario import body_polygon
 from hybridrl.planners.vehicle import VehicleSpec

@@ -9,8 +9,8 @@ import numpy as np
 import pytest
 import shapely
 
-from hybridrl.envs.parking.levels import CLASSES, LEVELS, StreetClass, find_class, find_level
-from hybridrl.envs.parking.scenes import (
+from hybridrl.envs.parking.scenes.levels import CLASSES, LEVELS, StreetClass, find_class, find_level
+from hybridrl.envs.parking.scenes.library import (
     draw_class,
     fixed_scene,
     fixed_scenes,

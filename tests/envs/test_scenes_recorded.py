@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 import shapely
 
-from hybridrl.envs.parking.recorded import RecordedLot, convert_recorded, read_plain_pickle
+from hybridrl.envs.parking.scenes.recorded import RecordedLot, convert_recorded, read_plain_pickle
 from hybridrl.planners.errors import ScenarioError
 from hybridrl.planners.scenario import body_polygon, load_scenarios
 

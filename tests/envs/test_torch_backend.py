@@ -8,18 +8,18 @@ import shapely
 import torch
 
 from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.generate import RawScene, generate
-from hybridrl.envs.parking.levels import CLASSES
-from hybridrl.envs.parking.records import ACTION_SPEED, ACTION_STEER, OUTCOMES, REWARD_TERMS
+from hybridrl.envs.parking.kernels.records import ACTION_SPEED, ACTION_STEER, OUTCOMES, REWARD_TERMS
+from hybridrl.envs.parking.scenes.generate import RawScene, generate
+from hybridrl.envs.parking.scenes.levels import CLASSES
 from hybridrl.envs.parking.simulator import ParkingSimulator
-from hybridrl.envs.parking.torch_backend import (
+from hybridrl.envs.parking.torch_backend.backend import (
     TorchParkingSimulator,
     decisions_per_second,
     make_pool,
     random_allowed,
 )
-from hybridrl.envs.parking.torch_model import make_model
-from hybridrl.envs.parking.torch_scenes import count_nearest
+from hybridrl.envs.parking.torch_backend.model import make_model
+from hybridrl.envs.parking.torch_backend.scenes import count_nearest
 from hybridrl.planners.errors import ScenarioError
 from hybridrl.planners.path_check import check_path
 from hybridrl.planners.scenario import Scenario, body_polygon

@@ -1,0 +1,1 @@
+"""Pictures of parking: frames, stills of whole episodes; imported only when something is drawn."""
