@@ -6,13 +6,15 @@ from pathlib import Path
 from typing import Any
 
 from hybridrl.benchmarks.runs import write_json
+from hybridrl.planners.base import Planner
 from hybridrl.planners.errors import ScenarioError
 from hybridrl.planners.path import PlanResult
-from hybridrl.planners.registry import make_planner
+from hybridrl.planners.registry import PLANNERS, make_planner
 from hybridrl.planners.scenario import Scenario, load_scenarios, require_free
 
 PICTURES = (".png", ".jpg", ".webp")
 FILMS = (".gif", ".mp4")
+KEEP_DISTANCE = ("best-of", "hybrid-astar", "rrt-connect", "rrt-star")
 
 
 def plan_file(
@@ -22,6 +24,7 @@ def plan_file(
     seed: int = 0,
     plot: Path | None = None,
     out: Path | None = None,
+    clearance: float | None = None,
 ) -> list[dict[str, Any]]:
     """Plan every scenario of a JSON file.
 
@@ -32,6 +35,7 @@ def plan_file(
         seed: Of the planner's random draws.
         plot: Picture or film of the (only) scenario and its path.
         out: JSON file for the answers.
+        clearance: Distance to keep from all obstacles, metres, where start and goal allow it.
 
     Returns:
         One JSON object a scenario: that of ``PlanResult`` and the scenario's ``id``.
@@ -48,7 +52,7 @@ def plan_file(
         if len(scenarios) != 1:
             expected = f"a file with one scenario, not {len(scenarios)}"
             raise ScenarioError("plot", str(plot), expected)
-    solver = make_planner(planner)
+    solver = _solver(planner, clearance)
     answers = []
     for scenario in scenarios:
         result = solver.plan(scenario, budget=budget, seed=seed)
@@ -58,6 +62,15 @@ def plan_file(
     if out:
         write_json(out, answers)
     return answers
+
+
+def _solver(name: str, clearance: float | None) -> Planner:
+    """The planner, keeping a distance where one is asked for."""
+    if clearance is None:
+        return make_planner(name)
+    if name in PLANNERS and name not in KEEP_DISTANCE:
+        raise ScenarioError("clearance", clearance, f"one of the planners {KEEP_DISTANCE}")
+    return make_planner(name, clearance=clearance)
 
 
 def draw(scenario: Scenario, result: PlanResult, file: Path) -> None:

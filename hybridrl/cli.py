@@ -85,7 +85,10 @@ def plan(
     planner: Annotated[str, typer.Option(help="A name of `list planners`.")] = "best-of",
     budget: Annotated[float, typer.Option(min=0.001, help="CPU seconds a scenario.")] = 2.0,
     seed: Seed = 0,
-    plot: Annotated[Path | None, typer.Option(help="Picture of the path (PNG, PDF).")] = None,
+    clearance: Annotated[
+        float | None, typer.Option(min=0.0, help="Distance to keep from obstacles, metres.")
+    ] = None,
+    plot: Annotated[Path | None, typer.Option(help="Picture (png) or film (gif, mp4).")] = None,
     out: Annotated[Path | None, typer.Option(help="Write the result as JSON.")] = None,
     as_json: Json = False,
 ) -> None:
@@ -93,7 +96,7 @@ def plan(
     from hybridrl.benchmarks.planning import plan_file
 
     with progress(1) as ticker:
-        answers = plan_file(file, planner, budget, seed, plot, out)
+        answers = plan_file(file, planner, budget, seed, plot, out, clearance)
         ticker.tick(f"{len(answers)} scenario(s) planned")
     if as_json:
         show_json(answers)

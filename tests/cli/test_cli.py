@@ -94,6 +94,15 @@ def test_plan_answers_in_json_and_files(hybridrl, field, tmp_path):
     assert done.stderr.strip().splitlines()[-1] == "answer.json"
 
 
+def test_plan_keeps_the_distance_asked_for_and_refuses_planners_that_cannot(hybridrl, field):
+    post = [[6, 1.2], [6.4, 1.2], [6.4, 1.6], [6, 1.6]]
+    field.write_text(json.dumps({**OPEN_FIELD, "obstacles": [post]}))
+    wide = hybridrl("plan", field, "--planner", "hybrid-astar", "--clearance", "0.4", "--json")
+    assert json.loads(wide.stdout)[0]["clearance"] >= 0.4 - 1e-9
+    refused = hybridrl("plan", field, "--planner", "rs-any", "--clearance", "0.4")
+    assert refused.exit_code == 2 and "hybrid-astar" in refused.stderr
+
+
 def test_plan_draws_the_path(hybridrl, field, tmp_path):
     assert hybridrl("plan", field, "--planner", "rs-any", "--plot", "p.png").exit_code == 0
     assert (tmp_path / "p.png").read_bytes()[:4] == b"\x89PNG"
