@@ -166,7 +166,7 @@ def main() -> None:
             given.start_from,
             **given.set,
         )
-    table = evaluate(load_network(given.out), given.classes, given.evaluate)
+    table = evaluate(load_network(given.out), given.classes, given.evaluate, **given.env)
     (given.out / "evaluation.json").write_text(json.dumps(table, indent=1), encoding="utf-8")
 
 

