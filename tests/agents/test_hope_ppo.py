@@ -296,3 +296,12 @@ def test_the_token_extractor_serves_plain_stable_baselines_too():
 def test_every_own_argument_has_a_default():
     for name, parameter in inspect.signature(HopePPO.__init__).parameters.items():
         assert name == "self" or parameter.default is not inspect.Parameter.empty, name
+
+
+def test_the_class_is_found_in_the_agents_package_by_its_name():
+    import hybridrl.agents as agents
+
+    assert agents.HopePPO is HopePPO
+    assert "HopePPO" in dir(agents)
+    with pytest.raises(AttributeError, match="HopePPPO"):
+        _ = agents.HopePPPO
