@@ -25,8 +25,9 @@ lint: $(VENV)/linters
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 
-coverage: $(VENV)/installed  ## of Python lines; compiled functions run uncompiled, so it is slow
-	NUMBA_DISABLE_JIT=1 $(BIN)/pytest -q -n $(JOBS) --cov --cov-report=term
+coverage: $(VENV)/installed  ## of lines; numba reports those of compiled functions, so all compile anew
+	NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$(mktemp -d) \
+	  $(BIN)/pytest -q -n $(JOBS) --cov --cov-report=term:skip-covered
 
 tables: $(VENV)/installed  ## every table in results/ and in the pages, from the long CSV files
 	for csv in results/*.csv; do suite=$$(basename $$csv .csv); \

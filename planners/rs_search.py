@@ -3,8 +3,8 @@
 Compiled, without allocation, for use inside a simulator's own kernel as well as in planners.
 
 Every word begins and ends with a turn, so its first segment is one of four arcs that leave the
-start and its last one of four that reach the goal. How far each of them is free is measured at most
-once a query (at the goal: once a scene) and refuses most words before anything else is swept.
+start and its last one of four that reach the goal. How far each of them is free is remembered (at
+the goal for a whole scene) and refuses most words before anything else is swept.
 """
 
 from __future__ import annotations
@@ -276,8 +276,8 @@ def _ends_free(
     """Whether the first and the last turn of a word are free: a comparison once they are known."""
     last = _last_segment(curvature)
     return _end_free(
-        goal, radius, curvature[last], -length[last], goal_reach, body, obstacles
-    ) and _end_free(start, radius, curvature[0], length[0], start_reach, body, obstacles)
+        goal, radius, curvature[last], -length[last], goal_reach, body, obstacles, True
+    ) and _end_free(start, radius, curvature[0], length[0], start_reach, body, obstacles, False)
 
 
 @njit(cache=True, error_model="numpy")
@@ -298,13 +298,17 @@ def _middle_free(
 @njit(cache=True, error_model="numpy")
 def _end_free(
     pose: tuple[float, float, float], radius: float, curvature: float, length: float,
-    reach: Array, body: Body, obstacles: Obstacles,
+    reach: Array, body: Body, obstacles: Obstacles, whole: bool,
 ) -> bool:  # fmt: skip
     """Whether an arc that leaves a pose is free, from the measured reach of its direction."""
     way = 2 * int(curvature < 0.0) + int(length < 0.0)
     if reach[way] < 0.0:
-        half_circle = math.copysign(1.000001 * math.pi * radius, length)
-        reach[way] = free_length(pose[0], pose[1], pose[2], curvature, half_circle, body, obstacles)
+        # A goal is measured once a scene, so as far as any word may turn; a start only as needed.
+        wanted = math.copysign(1.000001 * math.pi * radius, length) if whole else length
+        free = free_length(pose[0], pose[1], pose[2], curvature, wanted, body, obstacles)
+        if free == abs(wanted) and not whole:
+            return True
+        reach[way] = free
     return bool(abs(length) < reach[way] or length == 0.0)
 
 

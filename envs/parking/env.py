@@ -84,14 +84,14 @@ class ParkingEnv(gym.Env[Observation, Any]):
             action: A number from 0 to 41, or ``(steering, speed)`` in [-1, 1].
         """
         self.task.act(np.asarray(action)[None])
-        row = self.task.rows[0]
-        outcome = int(row["outcome"])
+        rows = self.task.rows
+        outcome = int(rows["outcome"][0])
         terminated = outcome not in (RUNNING, TIMEOUT)
         if self.render_mode is not None:
             self._trail.append(self._pose())
             if self.render_mode == "human":
                 self.render()
-        reward = float(row["reward"])
+        reward = float(rows["reward"][0])
         return self.task.observation(0), reward, terminated, outcome == TIMEOUT, self._info()
 
     def action_masks(self) -> NDArray[np.bool_]:

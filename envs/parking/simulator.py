@@ -94,10 +94,10 @@ class ParkingSimulator:
 
     def found_path(self, i: int) -> Path | None:
         """The free Reeds-Shepp path found from the present pose of scene ``i``, if any."""
+        if self.batch.rows["rs_arcs"][i] == 0:
+            return None
         row = self.batch.rows[i]
         arcs = int(row["rs_arcs"])
-        if arcs == 0:
-            return None
         pose = (float(row["x"]), float(row["y"]), float(row["heading"]))
         return Path(pose, row["rs_curvature"][:arcs].copy(), row["rs_arc"][:arcs].copy())
 

@@ -24,7 +24,7 @@ from hybridrl.envs.parking.kernels.records import (
     MARGIN,
     SUBSTEPS,
 )
-from hybridrl.planners.geometry import advance_pose, pose_free, to_vehicle_frame
+from hybridrl.planners.geometry import advance_pose, pose_free, separated, to_vehicle_frame
 
 
 @njit(cache=True)
@@ -92,7 +92,27 @@ def certified_count(free: float, wanted: float) -> int:
 
 
 @njit(cache=True)
-def _count_free(batch: Batch, i: int, vehicle: Any, config: Any) -> None:
+def _sampled_near(
+    batch: Batch, i: int, vehicle: Any, scratch: Scratch, near: int,
+    curvature: float, step: float, first: float,
+) -> int:  # fmt: skip
+    """:func:`sampled_count` against the obstacles that a motion can reach, in the vehicle frame."""
+    body = body_of(vehicle)
+    for k in range(max(math.ceil(first / abs(step) - 1e-9), 1), SUBSTEPS + 1):
+        x, y, h = advance_pose(0.0, 0.0, 0.0, curvature, k * step)
+        cos, sin = math.cos(h), math.sin(h)
+        for n in range(near):
+            m = scratch.near[n]
+            ring = scratch.rings[batch.offsets[i, m] : batch.offsets[i, m + 1]]
+            if not separated(ring, x, y, cos, sin, body):
+                return k - 1
+    return SUBSTEPS
+
+
+@njit(cache=True)
+def _count_free(
+    batch: Batch, i: int, vehicle: Any, config: Any, scratch: Scratch, near: int
+) -> None:
     """Turn free lengths into free sub-steps of the mask's horizon."""
     row = batch.rows[i]
     if config.limited:
@@ -110,7 +130,7 @@ def _count_free(batch: Batch, i: int, vehicle: Any, config: Any) -> None:
         if not config.certified and count < SUBSTEPS:
             curvature = math.tan(ACTION_STEER[action] * vehicle.max_steer) / vehicle.wheelbase
             signed = step * ACTION_SPEED[action]
-            count = sampled_count(batch, i, vehicle, curvature, signed, free)
+            count = _sampled_near(batch, i, vehicle, scratch, near, curvature, signed, free)
         row.counts[action] = count
 
 
@@ -162,7 +182,7 @@ def observe(batch: Batch, i: int, vehicle: Any, config: Any, scratch: Scratch) -
         rings, offsets, scratch.near, near, vehicle, config.horizon, scratch.sine,
         row.free, row.start_reach,
     )  # fmt: skip
-    _count_free(batch, i, vehicle, config)
+    _count_free(batch, i, vehicle, config, scratch, near)
     if config.mask_lidar:
         # Motions still stop at what is really there: ``counts`` stays exact.
         lidar_counts(row.lidar, batch.table, scratch.told)
