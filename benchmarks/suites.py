@@ -66,6 +66,8 @@ SUITES: dict[str, Suite] = {
             "best-of",
             "random-rs",
             "random-rs-64",
+            "hope-ppo",
+            "hope-ppo-16",
         ),
         tiers={
             "smoke": {"scenes": 2, "budget": 0.2},
