@@ -88,7 +88,7 @@ def _headline(rows: Sequence[ResultRow], envs: Sequence[str], agents: Sequence[s
             f"{scenes} fixed scenes a class, {seeds} seed(s); budget per scene on one core: "
             f"{first.variant.rpartition('-')[2]}; every path checked again at 1 cm; "
             "Wilson intervals.",
-            f"Made by: {first.command} (hybridrl {first.version}, commit {first.commit})",
+            *_in_order(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in rows),
         ),
     )
 
