@@ -71,20 +71,22 @@ class RandomRollouts:
     def _simulator(self, scenario: Scenario) -> ParkingSimulator:
         """The vehicle's simulator (made once) with the scenario in every row."""
         vehicle = scenario.vehicle
-        if vehicle not in self._simulators:
-            options = ParkingOptions(
-                vehicle=vehicle,
-                action_type="discrete",
-                rs="auto",
-                max_decisions=self._max_decisions,
-            )
-            self._simulators[vehicle] = ParkingSimulator(
-                self._rollouts, vehicle, make_config(options)
-            )
-        simulator = self._simulators[vehicle]
+        known = self._simulators.get(vehicle)
+        simulator = known or self._make_simulator(vehicle)
         for i in range(self._rollouts):
             simulator.load(i, scenario)
+        if known is None:
+            # Compile before the clock of the budget starts.
+            simulator.begin(np.arange(self._rollouts))
+            simulator.step_discrete(np.zeros(self._rollouts, np.int64))
+            self._simulators[vehicle] = simulator
         return simulator
+
+    def _make_simulator(self, vehicle: VehicleSpec) -> ParkingSimulator:
+        options = ParkingOptions(
+            vehicle=vehicle, action_type="discrete", rs="auto", max_decisions=self._max_decisions
+        )
+        return ParkingSimulator(self._rollouts, vehicle, make_config(options))
 
     def _best(self, simulator: ParkingSimulator, scenario: Scenario) -> Path | None:
         """The best success whose exact replay is clean."""
