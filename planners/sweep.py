@@ -93,7 +93,7 @@ def _body_corners(
 
 
 @njit(cache=True, error_model="numpy")
-def _straight_contact(
+def straight_contact(
     au: float, av: float, bu: float, bv: float, front: float, half: float, best: float
 ) -> float:
     """Distance until the front of a body driving straight meets the edge ``a b`` or its end."""
@@ -127,7 +127,7 @@ def _ring_contact(
         bu = gear * (cos * (ring[i, 0] - x) + sin * (ring[i, 1] - y))
         bv = side * (cos * (ring[i, 1] - y) - sin * (ring[i, 0] - x))
         if straight:
-            best = _straight_contact(au, av, bu, bv, front, half, best)
+            best = straight_contact(au, av, bu, bv, front, half, best)
         else:
             best = _obstacle_corner(bu, bv, radius, rear, front, half, best)
             best = _body_corners(au, av, bu, bv, gear * side, radius, rear, front, half, best)

@@ -16,6 +16,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.kernels.records import STEERS
+from hybridrl.planners.sweep import straight_contact
 
 Array = NDArray[np.float64]
 NO_CONTACT = 2.0  # larger than any sine
@@ -81,22 +82,6 @@ def _body_corner(
 
 
 @njit(cache=True, error_model="numpy")
-def _straight(
-    au: float, av: float, bu: float, bv: float, front: float, half: float, best: float
-) -> float:
-    """Distance until the front, driving straight, meets the edge ``a b`` or its end ``b``."""
-    if abs(bv) <= half and bu >= front:
-        best = min(best, bu - front)
-    if av != bv:
-        for side in (-half, half):
-            t = (side - av) / (bv - av)
-            u = au + t * (bu - au)
-            if 0.0 <= t <= 1.0 and u >= front:
-                best = min(best, u - front)
-    return best
-
-
-@njit(cache=True, error_model="numpy")
 def _misses(au: float, av: float, bu: float, bv: float, box: Array) -> bool:
     """Whether a segment's bounding box misses a box ``(xmin, xmax, ymin, ymax)``."""
     return bool(
@@ -141,7 +126,7 @@ def _ring_straight(
     for i in range(len(ring)):
         bu, bv = gear * ring[i, 0], ring[i, 1]
         if not _misses(au, av, bu, bv, box):
-            best = _straight(au, av, bu, bv, front, half, best)
+            best = straight_contact(au, av, bu, bv, front, half, best)
         au, av = bu, bv
     return best
 
