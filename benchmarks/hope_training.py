@@ -13,10 +13,10 @@ import numpy as np
 
 from hybridrl.agents.hope.network import HopeNetwork
 from hybridrl.agents.hope.weights import load_network
-from hybridrl.envs.parking.config import ParkingOptions, make_config
-from hybridrl.envs.parking.kernels.records import OUTCOMES, RUNNING, SUCCESS
+from hybridrl.benchmarks.hope_rollouts import drive_all
+from hybridrl.envs.parking.config import ParkingOptions
+from hybridrl.envs.parking.kernels.records import OUTCOMES, SUCCESS
 from hybridrl.envs.parking.scenes import fixed_scenes
-from hybridrl.envs.parking.simulator import ParkingSimulator
 
 CLASSES = ("normal-bay", "normal-parallel", "complex-bay", "complex-parallel", "extreme-parallel")
 
@@ -45,19 +45,9 @@ def success_of(
     Returns:
         Share of successes, of outcomes, medians and means over successes.
     """
-    made = ParkingOptions(**{"action_type": "discrete", "rs": "auto", **options})
+    made = ParkingOptions(**options)
     scenes = fixed_scenes(scene_class, count, first_seed, made.spec)
-    simulator = ParkingSimulator(count, made.spec, make_config(made))
-    for i, scene in enumerate(scenes):
-        simulator.load(i, scene, reversible=made.reversible(scene.scene))
-    simulator.begin(np.arange(count))
-    rng = np.random.default_rng(seed)
-    actions = np.zeros(count, np.int64)
-    while len(left := np.flatnonzero(simulator.batch.rows["outcome"] == RUNNING)):
-        logits = network.masked_logits(simulator.batch.rows[left], made.max_decisions)
-        noise = 0.0 if deterministic else rng.gumbel(size=logits.shape)
-        actions[left] = (logits + noise).argmax(axis=1)
-        simulator.step_discrete(actions)
+    simulator = drive_all(network, scenes, deterministic=deterministic, seed=seed, **options)
     rows = simulator.batch.rows
     good = rows["outcome"] == SUCCESS
     won = rows[good]

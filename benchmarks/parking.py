@@ -186,7 +186,7 @@ def _rows_of_run(parts: Sequence[RunResult], root: Path) -> list[ResultRow]:
 def metrics(episodes: Sequence[Episode]) -> dict[str, tuple[float, int]]:
     """Every number of a run and how many episodes are behind it.
 
-    Lengths, gear changes and clearances are those of clean paths; seconds are of all scenes.
+    Lengths, gear changes, clearances and decisions are of clean paths; seconds of all scenes.
     """
     n = len(episodes)
     good = [e for e in episodes if e.clean]
@@ -196,8 +196,8 @@ def metrics(episodes: Sequence[Episode]) -> dict[str, tuple[float, int]]:
     }
     for limit in DECISIONS:
         numbers[f"success_within_{limit}"] = (sum(e.decisions <= limit for e in good) / n, n)
-    for name, chosen in (("length_m", good), ("gear_changes", good), ("clearance_m", good)):
-        values = np.array([getattr(e, name.removesuffix("_m")) for e in chosen])
+    for name in ("length_m", "gear_changes", "clearance_m", "decisions"):
+        values = np.array([getattr(e, name.removesuffix("_m")) for e in good])
         numbers |= _distribution(name, values)
     numbers |= _distribution("seconds", np.array([e.seconds for e in episodes]))
     return numbers

@@ -8,7 +8,10 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-from hybridrl.benchmarks.metrics import wilson
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrl.benchmarks.metrics import seed_bootstrap, wilson
 from hybridrl.benchmarks.results import ResultRow, pooled
 from hybridrl.benchmarks.tables import Table
 
@@ -19,6 +22,7 @@ _DETAILS = (
     "length m",
     "gear changes",
     "clearance m",
+    "decisions p50",
     "time p50 ms",
     "time p95 ms",
     "<=20",
@@ -30,9 +34,15 @@ _DETAILS = (
 
 def tables(rows: Sequence[ResultRow]) -> list[Table]:
     """One table a class, the published figures, and last the headline: planners by classes."""
+    *details, headline = class_tables(rows) or [None]
+    return [*details, published_table(), headline] if headline else []
+
+
+def class_tables(rows: Sequence[ResultRow]) -> list[Table]:
+    """One table a class, and last the headline: planners by classes."""
     envs, agents = _in_order(r.env for r in rows), _in_order(r.agent for r in rows)
     details = [_class_table(rows, env, agents) for env in envs]
-    return [*details, published_table(), _headline(rows, envs, agents)] if rows else []
+    return [*details, _headline(rows, envs, agents)] if rows else []
 
 
 def published_table() -> Table:
@@ -69,6 +79,7 @@ def _details(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]
         figure("length_m_mean", 1),
         figure("gear_changes_mean", 1),
         figure("clearance_m_p50", 2),
+        figure("decisions_p50", 0),
         figure("seconds_p50", 1, 1000),
         figure("seconds_p95", 1, 1000),
         *(figure(f"success_within_{limit}", 0, 100) for limit in (20, 40, 80, 200)),
@@ -85,9 +96,9 @@ def _headline(rows: Sequence[ResultRow], envs: Sequence[str], agents: Sequence[s
         ("planner", *(env.replace("-", " ") for env in envs)),
         lines,
         (
-            f"{scenes} fixed scenes a class, {seeds} seed(s); budget per scene on one core: "
-            f"{first.variant.rpartition('-')[2]}; every path checked again at 1 cm; "
-            "Wilson intervals.",
+            f"{scenes} fixed scenes a class, {seeds} seed(s); budget a scene (s: seconds of one "
+            f"core, d: decisions): {first.variant.split('-')[1]}; every path checked again at "
+            "1 cm. Intervals: Wilson's, or over seeds and then episodes where there are several.",
             *_in_order(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in rows),
         ),
     )
@@ -97,8 +108,17 @@ def _success(rows: Sequence[ResultRow], env: str, agent: str) -> str:
     rate, n = pooled(rows, env, agent, "success")
     if not n:
         return "-"
-    low, high = wilson(round(rate * n), n)
+    own = [r for r in rows if (r.env, r.agent, r.metric) == (env, agent, "success")]
+    if len(own) > 1:
+        low, high = seed_bootstrap([_outcomes(r) for r in own], samples=500)
+    else:
+        low, high = wilson(round(rate * n), n)
     return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]"
+
+
+def _outcomes(row: ResultRow) -> NDArray[np.bool_]:
+    """One entry an episode, as many of them true as succeeded."""
+    return np.arange(row.n) < round(row.value * row.n)
 
 
 def _in_order(names: Any) -> list[str]:

@@ -67,16 +67,19 @@ def make_request(
         **settings: Override the tier's; ``None`` leaves it as it is.
 
     Raises:
-        UnknownNameError: If a name is not one of the suite's.
+        UnknownNameError: If a name is not one of the suite's, or a setting none of the tier's.
         ScenarioError: If a number is out of range.
     """
     suite = get_suite(name)
     if tier not in TIERS:
         raise UnknownNameError("tier", tier, TIERS)
     for key, value in {**settings, "seeds": seeds}.items():
-        if value is not None and not value > 0:
+        if isinstance(value, int | float) and not value > 0:
             raise ScenarioError(key, value, "a number above 0")
     own = {key: value for key, value in settings.items() if value is not None}
+    for key in own:
+        if key not in suite.tiers[tier]:
+            raise UnknownNameError(f"setting of the suite {name}", key, suite.tiers[tier])
     complete = {**suite.tiers[tier], **own}
     return Request(
         suite=name,

@@ -44,20 +44,23 @@ class Suite:
     reproduces: str = ""
 
 
+PARKING_CLASSES = (
+    "normal-bay",
+    "normal-parallel",
+    "complex-bay",
+    "complex-parallel",
+    "extreme-parallel",
+    "extreme-bay",
+    "ultra-parallel",
+    "lot",
+)
+_HOPE = {"decisions": 200, "profile": "default", "weights": "shipped"}
+
 SUITES: dict[str, Suite] = {
     "parking": Suite(
         title="Planners on the parking benchmark",
         module="hybridrl.benchmarks.parking",
-        envs=(
-            "normal-bay",
-            "normal-parallel",
-            "complex-bay",
-            "complex-parallel",
-            "extreme-parallel",
-            "extreme-bay",
-            "ultra-parallel",
-            "lot",
-        ),
+        envs=PARKING_CLASSES,
         agents=(
             "rs-shortest",
             "rs-any",
@@ -74,6 +77,19 @@ SUITES: dict[str, Suite] = {
             "quick": {"scenes": 20, "budget": 1.0},
             "cpu": {"scenes": 200, "budget": 2.0},
             "full": {"scenes": 2000, "budget": 4.0},
+        },
+        reproduces="HOPE (arXiv 2405.20579)",
+    ),
+    "hope": Suite(
+        title="Trained parking policies on 2,000 scenes a class",
+        module="hybridrl.benchmarks.hope",
+        envs=PARKING_CLASSES,
+        agents=("hope-ppo", "hope-ppo-deterministic", "hope-ppo-16"),
+        tiers={
+            "smoke": {"scenes": 4, **_HOPE},
+            "quick": {"scenes": 100, **_HOPE},
+            "cpu": {"scenes": 2000, **_HOPE},
+            "full": {"scenes": 2000, **_HOPE},
         },
         reproduces="HOPE (arXiv 2405.20579)",
     ),

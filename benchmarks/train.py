@@ -141,6 +141,8 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     venv.close()
     model.save(folder / "model.zip")
     save_weights(model, folder / "parameters.pth")
+    if hasattr(model, "save_weights"):  # what can ship: loads without unpickling
+        model.save_weights(folder / "weights")
     with gym.make(config.env, **kwargs) as env:
         episodes = min(EPISODES, max(1, settings["total_timesteps"] // 100))
         records = list(

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,8 +12,10 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.parking.kernels.records import CONFIG, DECISION_SECONDS, REWARD_TERMS, SUBSTEPS
 from hybridrl.envs.parking.kernels.reward import HOPE_WEIGHTS, TERMINAL, WEIGHTS
+from hybridrl.envs.parking.vehicles import VehicleRange, find_range
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.rs_search import default_rule, hope_rule
+from hybridrl.planners.scenario import EXIT_TOLERANCE, TASKS
 from hybridrl.planners.vehicle import VehicleSpec
 
 RS_MODES = ("off", "info", "auto")
@@ -79,6 +81,12 @@ class ParkingOptions:
         steer_rate: Largest steering rate, rad/s; by default the wheels jump, as in HOPE.
         acceleration: Largest acceleration, m/s2; by default the speed jumps.
         scenarios: Path of a scenario file to draw from instead of generating.
+        vehicles: ``None``: ``vehicle`` drives; ``"range"`` or two vehicles (smallest and largest):
+            who drives is drawn for every scene, which is generated for it, and the observation
+            has ``vehicle``, its numbers. Without a ``vehicle`` of their own, given scenarios are
+            driven by ``vehicle``.
+        task: ``in`` parks, ``out`` leaves a slot for a pose in the lane, ``both`` draws one of
+            the two with equal chances.
     """
 
     level: str = "hard"
@@ -100,6 +108,8 @@ class ParkingOptions:
     steer_rate: float | None = None
     acceleration: float | None = None
     scenarios: str | None = None
+    vehicles: str | VehicleRange | Sequence[VehicleSpec | Mapping[str, float]] | None = None
+    task: str = "in"
 
     @classmethod
     def from_keywords(cls, keywords: Mapping[str, Any]) -> ParkingOptions:
@@ -119,11 +129,26 @@ class ParkingOptions:
     def spec(self) -> VehicleSpec:
         """The vehicle."""
         if self.vehicle is None:
-            return VehicleSpec()
+            found = find_range(self.vehicles)
+            return VehicleSpec() if found is None or VehicleSpec() in found else found.low
         if isinstance(self.vehicle, VehicleSpec):
             return self.vehicle
         plain = dict(self.vehicle) if isinstance(self.vehicle, Mapping) else self.vehicle
         return VehicleSpec.from_json(plain)
+
+    @property
+    def range(self) -> VehicleRange | None:
+        """The vehicles that are drawn from, if they are."""
+        found = find_range(self.vehicles)
+        if found is not None and self.spec not in found:
+            raise ScenarioError("vehicle", self.spec.to_json(), f"one within {found.to_json()}")
+        return found
+
+    @property
+    def tasks(self) -> tuple[str, ...]:
+        """``in``, ``out`` or both."""
+        task = choose("task", self.task, (*TASKS, "both"))
+        return TASKS if task == "both" else (task,)
 
     @property
     def hope(self) -> bool:
@@ -165,6 +190,10 @@ def make_config(options: ParkingOptions) -> NDArray[np.void]:
             "tolerance", options.tolerance, "three numbers: metres, metres, radians"
         )
     record["tolerance"] = [_positive(f"tolerance[{i}]", t) for i, t in enumerate(options.tolerance)]
+    record["exit_tolerance"] = EXIT_TOLERANCE
+    if options.range is not None and record["mask_lidar"]:
+        expected = "'exact': the lidar's table belongs to one vehicle"
+        raise ScenarioError("mask_source with vehicles", options.mask_source, expected)
     record["rs"] = RS_MODES.index(choose("rs", options.rs, RS_MODES))
     record["rs_gate"] = values["rs_distance"]
     record["rs_first"] = values["rs_first_decision"]
@@ -189,10 +218,24 @@ def _write_contact(
     record["certified"] = contact == "certified"
     record["shorten"] = options.discrete and not options.hope
     record["terminate"] = reaction == "terminate"
-    weights = _weights(HOPE_WEIGHTS if options.hope else WEIGHTS, options.reward_weights)
-    weights["bump"] *= reaction == "penalise"
-    record["weights"] = [weights[name] for name in REWARD_TERMS]
+    write_weights(record, options)
     record["terminal"] = TERMINAL
+
+
+def write_weights(
+    record: NDArray[np.void], options: ParkingOptions, changes: Mapping[str, float] | None = None
+) -> None:
+    """Write the weights of the reward terms: the profile's, the options' changes, then ``changes``.
+
+    Raises:
+        UnknownNameError: If a term is none of the known ones.
+        ScenarioError: If a weight is not a finite number.
+    """
+    reaction = options.on_collision or PROFILES[options.profile.lower()]["on_collision"]
+    all_changes = {**(options.reward_weights or {}), **(changes or {})}
+    weights = _weights(HOPE_WEIGHTS if options.hope else WEIGHTS, all_changes)
+    weights["bump"] *= reaction.lower() == "penalise"
+    record["weights"] = [weights[name] for name in REWARD_TERMS]
 
 
 def _write_rule(record: NDArray[np.void], hope: bool, spec: VehicleSpec) -> None:

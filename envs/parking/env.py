@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 import gymnasium as gym
@@ -94,6 +95,29 @@ class ParkingEnv(gym.Env[Observation, Any]):
         reward = float(rows["reward"][0])
         return self.task.observation(0), reward, terminated, outcome == TIMEOUT, self._info()
 
+    def set_reward_weights(self, changes: Mapping[str, float]) -> None:
+        """Weigh these reward terms anew from the next decision on; see the vector environment.
+
+        Raises:
+            UnknownNameError: If a name is not one of the reward terms.
+            ScenarioError: If a weight is not a finite number.
+        """
+        self.task.set_reward_weights(changes)
+
+    @property
+    def class_names(self) -> tuple[str, ...]:
+        """The scene classes that are drawn from."""
+        return self.task.level.classes
+
+    def set_class_weights(self, weights: Mapping[str, float]) -> None:
+        """Draw new scenes with these class probabilities; see the vector environment.
+
+        Raises:
+            UnknownNameError: If a name is not one of the level's classes.
+            ScenarioError: If a weight is negative or all are 0.
+        """
+        self.task.set_class_weights(weights)
+
     def action_masks(self) -> NDArray[np.bool_]:
         """Which of the 42 motions may be chosen; never all false."""
         return np.asarray(self.task.rows["allowed"][0], np.bool_)
@@ -139,7 +163,7 @@ class ParkingEnv(gym.Env[Observation, Any]):
             self._renderer = SceneRenderer(self.scenario)
         row = self.task.rows[0]
         text = f"{int(row['decisions'])} decisions, {OUTCOMES[row['outcome']].replace('_', ' ')}"
-        steer = float(row["steer"]) * self.task.vehicle.max_steer
+        steer = float(row["steer"]) * self.task.simulator.vehicle_of(0).max_steer
         trail = np.array(self._trail[:-1]).reshape(-1, 3)
         frame = self._renderer.frame(self._pose(), trail=trail, steer=steer, info=text)
         if self.render_mode == "rgb_array":

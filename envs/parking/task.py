@@ -9,14 +9,15 @@ import numpy as np
 from gymnasium import spaces
 from numpy.typing import NDArray
 
-from hybridrl.envs.parking.config import ParkingOptions, make_config
+from hybridrl.envs.parking.config import ParkingOptions, make_config, write_weights
 from hybridrl.envs.parking.kernels.image import LAYERS, SIZE, draw_images
 from hybridrl.envs.parking.kernels.records import ACTIONS, LIDAR_RANGE, OUTCOMES, RAYS
 from hybridrl.envs.parking.scenes.criterion import CRITERION_LEVELS, criterion_code
-from hybridrl.envs.parking.scenes.generate import RawScene, generate
+from hybridrl.envs.parking.scenes.generate import RawScene, generate, generate_exit
 from hybridrl.envs.parking.scenes.levels import CLASSES, find_class, find_level
 from hybridrl.envs.parking.scenes.library import draw_class, to_scenario
 from hybridrl.envs.parking.simulator import ParkingSimulator
+from hybridrl.envs.parking.vehicles import normalised
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.scenario import Scenario, load_scenarios, require_free
 
@@ -37,16 +38,20 @@ class ParkingTask:
     def __init__(self, num_envs: int, options: ParkingOptions) -> None:
         self.options = options
         self.vehicle = options.spec
+        self.vehicles = options.range
         self.level = find_level(options.level)
+        self._tasks = options.tasks
         self._ladder: NDArray[np.float64] | None = None  # running sums of set probabilities
-        self.simulator = ParkingSimulator(num_envs, self.vehicle, make_config(options))
+        self.simulator = ParkingSimulator(
+            num_envs, self.vehicle, make_config(options), each=self.vehicles is not None
+        )
         pictured = num_envs if options.image else 0
         self._images = np.zeros((pictured, len(LAYERS), SIZE, SIZE), np.uint8)
         self._pool = load_scenarios(options.scenarios) if options.scenarios else []
         for scenario in self._pool:
             self._check(scenario)
-        self._current: list[Scenario | tuple[RawScene, str]] = []
-        self._current = [(_EMPTY, CLASS_NAMES[0])] * num_envs
+        self._current: list[Scenario | tuple[RawScene, str, str]] = []
+        self._current = [(_EMPTY, CLASS_NAMES[0], "in")] * num_envs
 
     @property
     def rows(self) -> NDArray[np.void]:
@@ -65,6 +70,9 @@ class ParkingTask:
             parts["img"] = spaces.Box(0, 255, self._images.shape[1:], np.uint8)
         if self.options.ego:
             parts["ego"] = spaces.Box(-1.0, 1.0, (4,), np.float32)
+        if self.vehicles is not None:
+            low, high = normalised(self.vehicles.low), normalised(self.vehicles.high)
+            parts["vehicle"] = spaces.Box(low, high, dtype=np.float32)
         return spaces.Dict(parts)
 
     def action_space(self) -> spaces.Space[Any]:
@@ -72,6 +80,10 @@ class ParkingTask:
         if self.options.discrete:
             return spaces.Discrete(ACTIONS)
         return spaces.Box(-1.0, 1.0, (2,), np.float32)
+
+    def set_reward_weights(self, changes: Mapping[str, float]) -> None:
+        """Weigh reward terms anew; those that are not named are as the options have them."""
+        write_weights(self.simulator.config, self.options, changes)
 
     def set_class_weights(self, weights: Mapping[str, float]) -> None:
         """Draw the level's classes with these probabilities from now on (a curriculum).
@@ -99,11 +111,14 @@ class ParkingTask:
         if self._pool:
             self.load(i, self._pool[int(rng.integers(len(self._pool)))])
             return
+        vehicle = self.vehicle if self.vehicles is None else self.vehicles.draw(rng)
         name = self._draw_class(rng)
-        raw = generate(rng, name, self.vehicle)
+        task = self._tasks[0] if len(self._tasks) == 1 else self._tasks[int(rng.integers(2))]
+        raw = (generate_exit if task == "out" else generate)(rng, name, vehicle)
         reversible = self.options.reversible(find_class(name).scene)
-        self.simulator.load_raw(i, raw, CLASS_NAMES.index(name), reversible)
-        self._current[i] = (raw, name)
+        label = CLASS_NAMES.index(name)
+        self.simulator.load_raw(i, raw, label, reversible, task == "out", vehicle)
+        self._current[i] = (raw, name, task)
 
     def load(self, i: int, scenario: Scenario | Mapping[str, Any]) -> None:
         """Load a scenario (or its JSON object) into row ``i``.
@@ -132,7 +147,9 @@ class ParkingTask:
         """The scene in row ``i``, ready to be written to a file."""
         held = self._current[i]
         if not isinstance(held, Scenario):
-            held = self._current[i] = to_scenario(*held, self.vehicle)
+            raw, name, task = held
+            vehicle = self.simulator.vehicle_of(i)
+            held = self._current[i] = to_scenario(raw, name, vehicle, task=task)
         return held
 
     def observation(self, i: int) -> dict[str, NDArray[Any]]:
@@ -144,6 +161,8 @@ class ParkingTask:
             seen["img"] = self._images[i].copy()
         if self.options.ego:
             seen["ego"] = self.ego()[i]
+        if self.vehicles is not None:
+            seen["vehicle"] = rows["vehicle"][i].copy()
         return seen
 
     def observations(self) -> dict[str, NDArray[Any]]:
@@ -153,6 +172,8 @@ class ParkingTask:
             seen["img"] = self._images.copy()
         if self.options.ego:
             seen["ego"] = self.ego()
+        if self.vehicles is not None:
+            seen["vehicle"] = self.rows["vehicle"].copy()
         return seen
 
     def ego(self) -> NDArray[np.float32]:
@@ -192,7 +213,8 @@ class ParkingTask:
         row = batch.rows[i]
         offsets = batch.offsets[i, : row["obstacles"] + 1]
         vertices = batch.vertices[i, : offsets[-1]]
-        code = criterion_code(row["start"], row["goal"], vertices, offsets, self.vehicle.body)
+        body = self.simulator.vehicle_of(i).body
+        code = criterion_code(row["start"], row["goal"], vertices, offsets, body)
         return CRITERION_LEVELS[code]
 
     def facts(self, i: int) -> dict[str, Any]:
@@ -209,6 +231,8 @@ class ParkingTask:
             "path_length": float(rows["path_length"][i]),
             "gear_changes": int(rows["gear_changes"][i]),
             "mask_empty": bool(rows["mask_empty"][i]),
+            "label": int(rows["label"][i]),
+            "leaving": bool(rows["leaving"][i]),
             "position_error": float(rows["position_error"][i]),
             "heading_error": float(rows["turn_error"][i]),
         }
@@ -223,7 +247,10 @@ class ParkingTask:
             draw_images(self.simulator.batch, which, self.simulator.vehicles, self._images)
 
     def _check(self, scenario: Scenario) -> None:
-        if scenario.vehicle != self.vehicle:
+        if self.vehicles is not None and scenario.vehicle not in self.vehicles:
+            expected = f"a vehicle within {self.vehicles.to_json()}"
+            raise ScenarioError("scenario.vehicle", scenario.vehicle.to_json(), expected)
+        if self.vehicles is None and scenario.vehicle != self.vehicle:
             raise ScenarioError(
                 "scenario.vehicle",
                 scenario.vehicle.to_json(),

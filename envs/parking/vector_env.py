@@ -27,6 +27,7 @@ COLUMNS = (
     "gear_changes",
     "mask_empty",
     "label",
+    "leaving",
 )
 
 
@@ -130,6 +131,18 @@ class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
             ScenarioError: If a weight is negative or all are 0.
         """
         self.task.set_class_weights(weights)
+
+    def set_reward_weights(self, changes: Mapping[str, float]) -> None:
+        """Weigh these reward terms anew from the next decision on; the others are as constructed.
+
+        Args:
+            changes: Term to weight, as in ``{"gear_change": 0.2}``.
+
+        Raises:
+            UnknownNameError: If a name is not one of the reward terms.
+            ScenarioError: If a weight is not a finite number.
+        """
+        self.task.set_reward_weights(changes)
 
     def _info(self) -> dict[str, Any]:
         return {name: self.task.rows[name].copy() for name in COLUMNS}

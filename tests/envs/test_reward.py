@@ -169,3 +169,23 @@ def test_an_automatic_hand_over_sums_the_discounted_rewards_of_its_pieces(decide
         assert reward == pytest.approx(sum(info["reward_terms"].values()))
         tested += 1
     assert tested >= 3
+
+
+def test_weights_set_later_pay_from_the_next_decision_on() -> None:
+    import gymnasium as gym
+    import pytest
+
+    import hybridrl  # noqa: F401
+    from hybridrl.planners.errors import UnknownNameError
+
+    rewards = {}
+    for weight in (0.05, 2.0):
+        env = gym.make_vec("hybridrl/Parking-Normal-v0", num_envs=2, rs="off")
+        env.reset(seed=0)
+        env.unwrapped.set_reward_weights({"gear_change": weight})
+        env.step(np.array([[0.0, 0.3], [0.0, 0.3]]))
+        _, rewards[weight], _, _, info = env.step(np.array([[0.0, -0.3], [0.0, -0.3]]))
+        assert (info["gear_changes"] == 1).all()
+    np.testing.assert_allclose(rewards[0.05] - rewards[2.0], 1.95)
+    with pytest.raises(UnknownNameError, match="gear_change"):
+        env.unwrapped.set_reward_weights({"gear_changes": 1.0})
