@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 from gymnasium.envs.registration import register, registry
 
+from hybridrl.envs.gap.variants import gap_ids
+
 
 class EnvRow(NamedTuple):
     """One registered id.
@@ -38,7 +40,10 @@ PARKING_LEVELS = {
     "Hard": "equal parts Complex bay, Complex parallel and Extreme parallel: the headline",
     "ExtremeBay": "the narrowest bays, beyond HOPE",
     "Ultra": "parallel slots with 0.3 to 0.6 m to spare, beyond HOPE",
+    "All": "equal parts of every class: what one policy for all of them trains on",
 }
+
+GAP_PENDULUMS = "hybridrl.envs.gap.pendulum:GapPendulumVectorEnv"
 
 ENVS: tuple[EnvRow, ...] = tuple(
     EnvRow(
@@ -49,6 +54,12 @@ ENVS: tuple[EnvRow, ...] = tuple(
         summary,
     )
     for level, summary in PARKING_LEVELS.items()
+)
+ENVS += tuple(
+    EnvRow(id, "hybridrl.envs.gap.pendulum:GapPendulumEnv", GAP_PENDULUMS, kwargs, summary)
+    if robot == "Pendulum"
+    else EnvRow(id, "hybridrl.envs.gap.env:GapEnv", None, kwargs, summary)
+    for id, robot, kwargs, summary in gap_ids()
 )
 
 

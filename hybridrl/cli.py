@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from hybridrl.cli_dataset import app as dataset_commands
 from hybridrl.console import (
     FAILED,
     Group,
@@ -129,6 +130,9 @@ def benchmark(
     smoke: Annotated[bool, typer.Option("--smoke", help="Short for --tier smoke.")] = False,
     scenes: Annotated[int | None, typer.Option(help="Scenes a class.")] = None,
     budget: Annotated[float | None, typer.Option(help="CPU seconds a scene.")] = None,
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value of the tier's settings.")
+    ] = None,
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
     seed: Seed = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
@@ -151,6 +155,7 @@ def benchmark(
 ) -> None:
     """Run what is missing of a suite and print its tables; run it again to go on."""
     from hybridrl.benchmarks import runner, tables
+    from hybridrl.benchmarks.settings import parse_settings
 
     form = "json" if as_json else form
     tables.require_format(form)
@@ -167,8 +172,7 @@ def benchmark(
                 seeds,
                 seed,
                 command_line(),
-                scenes=scenes,
-                budget=budget,
+                **{"scenes": scenes, "budget": budget, **parse_settings(settings or [])},
             ),
             out,
             csv,
@@ -302,43 +306,7 @@ def speed(
     show_records(f"speed of {what}, one core", records, as_json)
 
 
-datasets = typer.Typer(cls=Group, no_args_is_help=True, help="Offline datasets in Minari.")
-app.add_typer(datasets, name="dataset")
-DatasetName = Annotated[str, typer.Argument(help="Minari id.")]
-
-
-@datasets.command("make")
-def dataset_make(name: DatasetName, seed: Seed = 0) -> None:
-    """Make a registered dataset."""
-    from hybridrl.datasets.registry import make_dataset
-
-    say(make_dataset(name, seed))
-
-
-@datasets.command("list")
-def dataset_list(as_json: Json = False) -> None:
-    """List recipes and what is stored locally."""
-    from hybridrl.datasets.registry import list_datasets
-
-    show_records("datasets", list_datasets(), as_json, "no recipe, and the local store is empty")
-
-
-@datasets.command("show")
-def dataset_show(name: DatasetName, as_json: Json = False) -> None:
-    """Show what a stored dataset holds."""
-    from hybridrl.datasets.registry import show_dataset
-
-    show_values(name, show_dataset(name), as_json)
-
-
-@datasets.command("export")
-def dataset_export(
-    name: DatasetName, out: Annotated[Path, typer.Option(help="An .npz file.")]
-) -> None:
-    """Write a stored dataset as plain arrays."""
-    from hybridrl.datasets.registry import export_dataset
-
-    say(str(export_dataset(name, out)))
+app.add_typer(dataset_commands, name="dataset")
 
 
 def main() -> None:

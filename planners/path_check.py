@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 from hybridrl.planners.geometry import clearance, overlap_fraction, pose_free, wrap_angle
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path
-from hybridrl.planners.scenario import Scenario
+from hybridrl.planners.scenario import EXIT_TOLERANCE, Pose, Scenario
 from hybridrl.planners.sweep import arcs_free
 from hybridrl.planners.vehicle import Body
 
@@ -28,6 +28,8 @@ class PathCheck:
         overlap: Share of the goal rectangle covered at the end, in [0, 1].
         position_error: Distance of the last pose from the goal, metres.
         heading_error: Heading difference at the end, radians in [0, pi].
+        parked: The end reaches the goal: overlap above 95 %, or within the tolerances of a lane
+            pose where the task is to leave a slot.
     """
 
     free: bool
@@ -36,11 +38,12 @@ class PathCheck:
     overlap: float
     position_error: float
     heading_error: float
+    parked: bool
 
     @property
     def clean(self) -> bool:
-        """Whether the path may be reported: free, inside and parked (overlap above 95 %)."""
-        return self.free and self.inside and self.overlap > 0.95
+        """Whether the path may be reported: free, inside and parked."""
+        return self.free and self.inside and self.parked
 
 
 @njit(cache=True)
@@ -71,11 +74,21 @@ def check_path(path: Path, scenario: Scenario, spacing: float = 0.01) -> PathChe
     x, y = poses[:, 0], poses[:, 1]
     inside = bool(((x >= xmin) & (x <= xmax) & (y >= ymin) & (y <= ymax)).all())
     end, goal = path.end, scenario.goal
+    overlap = float(overlap_fraction(*end, *goal, body))
     return PathCheck(
         free=bool(swept and gap > 0.0),
         clearance=gap,
         inside=inside,
-        overlap=float(overlap_fraction(*end, *goal, body)),
+        overlap=overlap,
         position_error=math.hypot(end[0] - goal[0], end[1] - goal[1]),
         heading_error=abs(float(wrap_angle(end[2] - goal[2]))),
+        parked=overlap > 0.95 if scenario.task == "in" else within(end, goal, EXIT_TOLERANCE),
     )
+
+
+def within(end: Pose, goal: Pose, tolerance: tuple[float, float, float]) -> bool:
+    """Whether a pose is as near to a goal as lengthwise, sideways and heading tolerances ask."""
+    dx, dy = end[0] - goal[0], end[1] - goal[1]
+    cos, sin = math.cos(goal[2]), math.sin(goal[2])
+    errors = (cos * dx + sin * dy, cos * dy - sin * dx, float(wrap_angle(end[2] - goal[2])))
+    return all(abs(error) <= most for error, most in zip(errors, tolerance, strict=True))

@@ -21,6 +21,10 @@ from hybridrl.planners.vehicle import VehicleSpec
 Pose = tuple[float, float, float]
 FORMAT = "hybridrl-scenarios-1"
 UNITS = {"length": "metre", "angle": "radian"}
+TASKS = ("in", "out")
+# Lengthwise and sideways, metres, and heading, radians, of a lane pose: where in the lane a car
+# takes off matters less than where it parks.
+EXIT_TOLERANCE = (1.0, 0.5, math.radians(10.0))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,6 +42,8 @@ class Scenario:
         level: Generator level, as in ``complex``; ``None`` for a user's own lot.
         scene: Family, as in ``bay``, ``parallel`` or ``lot``.
         seed: The seed that generated it.
+        task: ``in`` parks; ``out`` leaves a slot for the goal, a lane pose that counts as reached
+            within :data:`EXIT_TOLERANCE`.
 
     Raises:
         ScenarioError: If a field cannot be used; the message names it and the fix.
@@ -52,6 +58,7 @@ class Scenario:
     level: str | None = None
     scene: str | None = None
     seed: int | None = None
+    task: str = "in"
 
     def __post_init__(self) -> None:
         """Check every field; fill in the bounds."""
@@ -63,6 +70,8 @@ class Scenario:
         object.__setattr__(self, "bounds", _bounds(bounds))
         self._check_pose_inside("start", self.start)
         self._check_pose_inside("goal", self.goal)
+        if self.task not in TASKS:
+            raise ScenarioError("task", self.task, f"one of {', '.join(TASKS)}")
 
     @cached_property
     def packed(self) -> Obstacles:
@@ -86,6 +95,7 @@ class Scenario:
             "goal": list(self.goal),
             "bounds": list(self.limits),
             "obstacles": [ring.tolist() for ring in self.obstacles],
+            **({} if self.task == "in" else {"task": self.task}),
         }
 
     @classmethod

@@ -55,6 +55,8 @@ def imports(tree, module_level):
 
 
 def exceptions(name):
+    if name.startswith("envs/gap/"):  # the simulators of its own family
+        return {"mujoco", "pybullet"}
     return {"torch"} if name.startswith(TORCH_FILES) else set()
 
 

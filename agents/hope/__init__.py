@@ -8,6 +8,7 @@ from typing import Any
 # name -> module, loaded on first use: the planner needs no torch.
 _NAMES = {
     "HopePPO": "hope_ppo",
+    "HopeSAC": "hope_sac",
     "HopePlanner": "planner",
     "HybridDriver": "hybrid",
     "ParkingFeatures": "extractors",

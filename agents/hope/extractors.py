@@ -8,6 +8,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
 from hybridrl.agents.hope.features import PARTS, feature_count, feature_rows
+from hybridrl.agents.hope.scaling import RunningScale
 
 
 class ParkingFeatures(BaseFeaturesExtractor):
@@ -16,11 +17,22 @@ class ParkingFeatures(BaseFeaturesExtractor):
     Args:
         observation_space: Of a parking environment.
         features_dim: Of the output; the row's length by default.
+        normalize: Divide lidar and target by their running deviation; whoever trains the network
+            calls ``scale.update`` with the rows.
+
+    Attributes:
+        scale: The running statistics, or ``None``.
     """
 
-    def __init__(self, observation_space: spaces.Dict, features_dim: int | None = None) -> None:
+    def __init__(
+        self,
+        observation_space: spaces.Dict,
+        features_dim: int | None = None,
+        normalize: bool = False,
+    ) -> None:
         self.inputs = feature_count(observation_space)
         super().__init__(observation_space, features_dim or self.inputs)
+        self.scale = RunningScale(self.inputs) if normalize else None
 
     def forward(self, observations: dict[str, Tensor]) -> Tensor:
         """Observations with first axis N to ``(N, features_dim)``."""
@@ -28,7 +40,14 @@ class ParkingFeatures(BaseFeaturesExtractor):
 
     def encode(self, rows: Tensor) -> Tensor:
         """Feature rows ``(N, inputs)`` to ``(N, features_dim)``: here, themselves."""
-        return rows
+        return self.scaled(rows)
+
+    def scaled(self, rows: Tensor) -> Tensor:
+        """The rows as they enter the network."""
+        if self.scale is None:
+            return rows
+        out: Tensor = self.scale(rows)
+        return out
 
 
 class ParkingTokens(ParkingFeatures):
@@ -39,6 +58,7 @@ class ParkingTokens(ParkingFeatures):
         width: Of a token, and of the output.
         heads: Attention heads.
         head_width: Of one head.
+        normalize: As in :class:`ParkingFeatures`.
     """
 
     def __init__(
@@ -47,8 +67,9 @@ class ParkingTokens(ParkingFeatures):
         width: int = 128,
         heads: int = 8,
         head_width: int = 32,
+        normalize: bool = False,
     ) -> None:
-        super().__init__(observation_space, width)
+        super().__init__(observation_space, width, normalize)
         self.sizes = [size for key, size in PARTS.items() if key in observation_space.spaces]
         self.heads = heads
         inner = heads * head_width
@@ -65,7 +86,7 @@ class ParkingTokens(ParkingFeatures):
 
     def encode(self, rows: Tensor) -> Tensor:
         """Feature rows ``(N, inputs)`` to ``(N, width)``."""
-        parts = torch.split(rows, self.sizes, dim=1)
+        parts = torch.split(self.scaled(rows), self.sizes, dim=1)
         tokens = torch.stack([e(part) for e, part in zip(self.embed, parts, strict=True)], dim=1)
         tokens = tokens + self.types
         tokens = tokens + self._attend(self.norm_attention(tokens))

@@ -15,7 +15,9 @@ from hybridrl.planners.errors import ScenarioError
 
 MASK = 42  # the free shares of the 42 motions come first in a row
 LIDAR = 120
-PARTS = {"action_mask": MASK, "lidar": 2 * LIDAR, "target": 9, "ego": 2}  # in their order
+# In their order; the last two are there when the observation has them.
+PARTS = {"action_mask": MASK, "lidar": 2 * LIDAR, "target": 9, "ego": 2, "vehicle": 5}
+_OPTIONAL = ((), ("ego",), ("vehicle",), ("ego", "vehicle"))
 
 
 def feature_count(space: spaces.Space[Any]) -> int:
@@ -32,11 +34,25 @@ def feature_count(space: spaces.Space[Any]) -> int:
     return sum(size for key, size in PARTS.items() if key in found)
 
 
+def parts_of(inputs: int) -> tuple[str, ...]:
+    """Names of the parts of a feature row of this length.
+
+    Raises:
+        ScenarioError: If no row is that long.
+    """
+    rows = [("action_mask", "lidar", "target", *more) for more in _OPTIONAL]
+    lengths = {sum(PARTS[name] for name in names): names for names in rows}
+    if inputs not in lengths:
+        raise ScenarioError("inputs", inputs, f"the length of a feature row: {sorted(lengths)}")
+    return lengths[inputs]
+
+
 def feature_parts(seen: Mapping[str, Any], xp: ModuleType) -> dict[str, Any]:
     """The parts of the feature row by name, each of shape ``(N, size)``.
 
     Args:
-        seen: Observations ``action_mask, lidar, target`` and, optionally, ``ego``, first axis N.
+        seen: Observations ``action_mask, lidar, target`` and, optionally, ``ego`` and ``vehicle``,
+            first axis N.
         xp: ``numpy`` or ``torch``, whichever the arrays are of.
     """
     lidar, target = seen["lidar"], seen["target"]
@@ -50,6 +66,8 @@ def feature_parts(seen: Mapping[str, Any], xp: ModuleType) -> dict[str, Any]:
     }
     if "ego" in seen:
         parts["ego"] = seen["ego"][:, 1:3]  # last direction, remaining time
+    if "vehicle" in seen:
+        parts["vehicle"] = seen["vehicle"]
     return parts
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -22,22 +22,21 @@ from hybridrl.agents.common.schedules import LinearDecay
 from hybridrl.agents.hope.collect import (
     FeatureBuffer,
     Observation,
-    classes_of,
     masked,
     torch_threads,
 )
-from hybridrl.agents.hope.curriculum import ScenarioCurriculum
 from hybridrl.agents.hope.features import feature_rows
-from hybridrl.agents.hope.losses import approximate_kl, clipped_policy_loss, normalised
 from hybridrl.agents.hope.policy import HopePolicy, HopeTokenPolicy
-from hybridrl.envs.parking.task import CLASS_NAMES
+from hybridrl.agents.hope.scene_choice import ChoosesScenes
+from hybridrl.agents.hope.stall import unstick
+from hybridrl.agents.hope.update import UpdateRule, gradient_steps
 
 if TYPE_CHECKING:
     from hybridrl.planners.path import PlanResult
     from hybridrl.planners.scenario import Scenario
 
 
-class HopePPO(PPO):
+class HopePPO(ChoosesScenes, PPO):
     """Proximal policy optimisation with a masked categorical over the 42 motions.
 
     The mask travels in the observation (``action_mask``), so stored log-probabilities are exactly
@@ -60,8 +59,13 @@ class HopePPO(PPO):
         vf_coef: Weight of the value loss.
         max_grad_norm: Gradients are scaled down to this length.
         target_kl: An update ends when its estimated KL exceeds 1.5 times this.
+        normalize: Normalise lidar and target by running statistics, which are saved with the
+            policy; they stand still while an update learns from the rows they were used on.
         curriculum: Draw scene classes by what is left to learn, where the environment can
             (``set_class_weights``); a mapping gives target success rates by class.
+        quality_weights: Reward weights of a second phase that makes paths short and smooth once
+            success is learnt, as in ``{"gear_change": 0.2}``; none by default.
+        quality_from: Share of the training after which that phase begins, in [0, 1].
         stall_breaker: ``predict`` replaces the motion by a random allowed one when the goal's
             relative position has not changed since the last decision (HOPE's evaluation rule);
             needs the ``state`` that ``predict`` returned, so never acts on a first decision.
@@ -100,7 +104,10 @@ class HopePPO(PPO):
         vf_coef: float = 0.5,
         max_grad_norm: float = 0.5,
         target_kl: float | None = 0.02,
+        normalize: bool = False,
         curriculum: bool | Mapping[str, float] = True,
+        quality_weights: Mapping[str, float] | None = None,
+        quality_from: float = 0.5,
         stall_breaker: bool = False,
         threads: int = 1,
         policy_kwargs: dict[str, Any] | None = None,
@@ -136,17 +143,14 @@ class HopePPO(PPO):
             _init_setup_model=False,
         )
         self.final_lr_share = final_lr_share
+        self.normalize = normalize
         self.curriculum = curriculum
+        self.quality_weights = dict(quality_weights or {})
+        self.quality_from = quality_from
         self.stall_breaker = stall_breaker
         self.threads = threads
-        self.scenes = ScenarioCurriculum(CLASS_NAMES, ())
         if _init_setup_model:
             self._setup_model()
-
-    @property
-    def curriculum_record(self) -> Tensor:
-        """Outcomes of the last episodes of every class; saved with the weights."""
-        return self.scenes.record
 
     def learn(
         self,
@@ -184,6 +188,7 @@ class HopePPO(PPO):
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
         self._weigh_classes(env)
+        self._weigh_rewards(env)
         callback.on_rollout_start()
         rows = self._rows(self._last_obs, env)  # type: ignore[arg-type]
         for _ in range(n_rollout_steps):
@@ -223,7 +228,16 @@ class HopePPO(PPO):
         clip = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
         sums = np.zeros(4)
         steps = 0
-        for kl, terms in self._gradient_steps(clip):
+        rule = UpdateRule(
+            self.n_epochs,
+            self.batch_size,
+            clip,
+            self.vf_coef,
+            self.ent_coef,
+            self.max_grad_norm,
+            self.target_kl,
+        )
+        for kl, terms in gradient_steps(self.policy, self.rollout_buffer, rule):
             sums += [kl, *terms]
             steps += 1
         self._n_updates += self.n_epochs
@@ -235,6 +249,10 @@ class HopePPO(PPO):
         self.logger.record("train/explained_variance", float(explained))
         self.logger.record("train/gradient_steps", steps)
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
+        if self.policy.features_extractor.scale is not None:
+            # Only now, so that stored log-probabilities were those of the updated network.
+            rows = torch.from_numpy(buffer.observations)
+            self.policy.features_extractor.scale.update(rows.to(self.device))
 
     def predict(  # type: ignore[override]
         self,
@@ -261,13 +279,8 @@ class HopePPO(PPO):
         actions, _ = super().predict(seen, deterministic=deterministic)
         if not self.stall_breaker:
             return actions, None
-        target = np.atleast_2d(observation["target"])
-        if state is not None:
-            stalled = (target == state[0]).all(axis=1)
-            if episode_start is not None:
-                stalled &= ~np.asarray(episode_start, np.bool_)
-            actions = self._unstick(actions, stalled, np.atleast_2d(seen["action_mask"]))
-        return actions, (target.copy(),)
+        targets, masks = np.atleast_2d(observation["target"]), np.atleast_2d(seen["action_mask"])
+        return unstick(actions, targets, masks, state, episode_start)
 
     def plan(
         self, scenario: Scenario, budget: float = 2.0, seed: int = 0, **options: Any
@@ -306,46 +319,10 @@ class HopePPO(PPO):
         self.lr_schedule = rate if callable(rate) else LinearDecay(rate, self.final_lr_share)
 
     def _setup_model(self) -> None:
+        if self.normalize:
+            self.policy_kwargs = {**self.policy_kwargs, "normalize": True}
         super()._setup_model()
-        targets = self.curriculum if isinstance(self.curriculum, Mapping) else None
-        active = classes_of(self.env) if self.curriculum else ()
-        self.scenes = ScenarioCurriculum(CLASS_NAMES, active, targets=targets)
-
-    def set_env(self, env: GymEnv, force_reset: bool = True) -> None:
-        """Go on in another environment; the curriculum draws from its classes."""
-        super().set_env(env, force_reset)
-        if self.curriculum:
-            self.scenes.activate(classes_of(self.env))
-
-    def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "scenes"]
-
-    def _get_torch_save_params(self) -> tuple[list[str], list[str]]:
-        return ["policy", "policy.optimizer"], ["curriculum_record"]
-
-    def _gradient_steps(self, clip: float) -> Iterator[tuple[float, list[float]]]:
-        """One step a batch, until the epochs are over or the policy has moved too far."""
-        limit = 1.5 * self.target_kl if self.target_kl else np.inf
-        for _ in range(self.n_epochs):
-            for batch in self.rollout_buffer.get(self.batch_size):
-                values, log_probs, entropies = self.policy.evaluate_rows(
-                    batch.observations, batch.actions.long()[:, 0]
-                )
-                log_ratio = log_probs - batch.old_log_prob
-                kl = float(approximate_kl(log_ratio.detach()))
-                if kl > limit:
-                    return
-                terms = (
-                    clipped_policy_loss(log_ratio.exp(), normalised(batch.advantages), clip),
-                    torch.nn.functional.mse_loss(values, batch.returns),
-                    -entropies.mean(),
-                )
-                loss = terms[0] + self.vf_coef * terms[1] + self.ent_coef * terms[2]
-                self.policy.optimizer.zero_grad()
-                loss.backward()  # type: ignore[no-untyped-call]
-                torch.nn.utils.clip_grad_norm_(self.policy.parameters(), self.max_grad_norm)
-                self.policy.optimizer.step()
-                yield kl, [float(term.detach()) for term in terms]
+        self._set_up_scenes()
 
     def _rows(self, observation: Observation, env: VecEnv) -> NDArray[np.float32]:
         """Feature rows of the environments, masked by what they allow."""
@@ -369,24 +346,3 @@ class HopePPO(PPO):
                 values = self.policy.values(self._tensor(feature_rows(seen, np)))
             extra[late] = self.gamma * values.cpu().numpy()
         return extra
-
-    def _weigh_classes(self, env: VecEnv) -> None:
-        if len(self.scenes.active) > 1:
-            env.env_method("set_class_weights", self.scenes.probabilities())
-            for name in self.scenes.active:
-                self.logger.record(f"success/{name}", self.scenes.success(name))
-
-    def _count_episodes(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
-        for i in np.flatnonzero(dones):
-            if "label" in infos[i]:
-                self.scenes.add(infos[i]["label"], infos[i]["is_success"])
-
-    def _unstick(
-        self, actions: NDArray[Any], stalled: NDArray[np.bool_], masks: NDArray[Any]
-    ) -> NDArray[Any]:
-        """Random allowed motions (of torch's generator) in the stalled rows."""
-        chosen = np.atleast_1d(actions).copy()
-        for i in np.flatnonzero(stalled):
-            allowed = torch.from_numpy((masks[i] > 0.0).astype(np.float32))
-            chosen[i] = int(torch.multinomial(allowed, 1))
-        return chosen.reshape(np.shape(actions))

@@ -9,15 +9,16 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.agents.hope.features import MASK, PARTS, feature_rows
+from hybridrl.agents.hope.features import MASK, PARTS, feature_rows, parts_of
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 Array = NDArray[np.floating[Any]]
+EPSILON = 1e-5  # of the running variance, as in ``scaling.py``
 _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "Tanh": np.tanh,
     "ReLU": lambda x: np.maximum(x, np.float32(0.0)),
 }
-_WITH_EGO = sum(PARTS.values())
+_SCALE = "features_extractor.scale."
 
 
 class HopeNetwork:
@@ -36,7 +37,7 @@ class HopeNetwork:
     def __init__(self, tensors: Mapping[str, Array], description: Mapping[str, Any]) -> None:
         self.description = dict(description)
         self.inputs = int(description["inputs"])
-        self.ego = self.inputs == _WITH_EGO
+        self.parts = parts_of(self.inputs)
         activation = description["activation"]
         if activation not in _ACTIVATIONS:
             raise UnknownNameError("activation", activation, _ACTIVATIONS)
@@ -44,10 +45,12 @@ class HopeNetwork:
         self._tokens = None
         try:
             if description["heads"] is not None:
-                self._tokens = _Tokens(tensors, int(description["heads"]), self.ego)
+                self._tokens = _Tokens(tensors, int(description["heads"]), self.parts)
             names = [f"mlp_extractor.policy_net.{2 * i}" for i in range(len(tensors))]
             names = [name for name in names if f"{name}.weight" in tensors]
             self._layers = [_linear(tensors, name) for name in (*names, "action_net")]
+            if self._tokens is None:
+                self._layers[0] = _folded(self._layers[0], tensors, slice(None))
             shape = self.logits(np.zeros((1, self.inputs), np.float32)).shape
         except (KeyError, ValueError) as error:
             raise ScenarioError("weights", str(error), "an actor that HopePPO saved") from error
@@ -78,7 +81,9 @@ class HopeNetwork:
             "lidar": rows["lidar"],
             "target": rows["target"],
         }
-        if self.ego:
+        if "vehicle" in self.parts:
+            seen["vehicle"] = rows["vehicle"]
+        if "ego" in self.parts:
             left = np.maximum(1.0 - rows["decisions"] / max_decisions, 0.0)
             ego = [rows["steer"], rows["speed"], left, rows["bump"]]
             seen["ego"] = np.stack(ego, axis=1).astype(np.float32)
@@ -88,16 +93,20 @@ class HopeNetwork:
 class _Tokens:
     """The forward pass of ``ParkingTokens``."""
 
-    def __init__(self, tensors: Mapping[str, Array], heads: int, ego: bool) -> None:
+    def __init__(self, tensors: Mapping[str, Array], heads: int, parts: tuple[str, ...]) -> None:
         own = {
             name.removeprefix("features_extractor."): array
             for name, array in tensors.items()
             if name.startswith("features_extractor.")
         }
-        sizes = [size for key, size in PARTS.items() if key != "ego" or ego]
+        sizes = [PARTS[name] for name in parts]
         self.cuts = np.cumsum(sizes)[:-1]
         self.heads = heads
-        self.embed = [_two_layers(own, f"embed.{i}") for i in range(len(sizes))]
+        self.embed = []
+        for i, size in enumerate(sizes):
+            first, second = _two_layers(own, f"embed.{i}")
+            columns = slice(sum(sizes[:i]), sum(sizes[:i]) + size)
+            self.embed.append((_folded(first, tensors, columns), second))
         self.types = own["types"]
         self.norms = [
             (own[f"{name}.weight"], own[f"{name}.bias"]) for name in ("norm_attention", "norm_mlp")
@@ -130,6 +139,20 @@ class _Tokens:
 
 def _linear(tensors: Mapping[str, Array], name: str) -> tuple[Array, Array]:
     return tensors[f"{name}.weight"].T, tensors[f"{name}.bias"]
+
+
+def _folded(
+    layer: tuple[Array, Array], tensors: Mapping[str, Array], columns: slice
+) -> tuple[Array, Array]:
+    """A first layer with the running normalisation of its inputs, if there is one, inside it."""
+    if _SCALE + "mean" not in tensors:
+        return layer
+    weight, bias = layer
+    shrink = 1.0 / np.sqrt(tensors[_SCALE + "variance"][columns].astype(np.float64) + EPSILON)
+    folded = weight * shrink[:, None]
+    return folded.astype(np.float32), (bias - tensors[_SCALE + "mean"][columns] @ folded).astype(
+        np.float32
+    )
 
 
 def _two_layers(tensors: Mapping[str, Array], name: str) -> tuple[tuple[Array, Array], ...]:

@@ -31,6 +31,7 @@ class HopePolicy(ActorCriticPolicy):
         lr_schedule: Learning rate by remaining progress.
         net_arch: Hidden layers, by default two of 256 for each of actor and critic.
         features_extractor_class: :class:`ParkingFeatures` or a subclass.
+        normalize: Normalise lidar and target by running statistics.
         **kwargs: Of ``ActorCriticPolicy``.
 
     Raises:
@@ -46,6 +47,7 @@ class HopePolicy(ActorCriticPolicy):
         lr_schedule: Schedule,
         net_arch: list[int] | dict[str, list[int]] | None = None,
         features_extractor_class: type[ParkingFeatures] = ParkingFeatures,
+        normalize: bool = False,
         **kwargs: Any,
     ) -> None:
         if not (isinstance(action_space, spaces.Discrete) and action_space.n == MASK):
@@ -53,6 +55,9 @@ class HopePolicy(ActorCriticPolicy):
             raise ScenarioError("action_space", action_space, expected)
         if net_arch is None:
             net_arch = {"pi": [WIDTH, WIDTH], "vf": [WIDTH, WIDTH]}
+        if normalize:
+            extra = kwargs.get("features_extractor_kwargs") or {}
+            kwargs["features_extractor_kwargs"] = {**extra, "normalize": True}
         super().__init__(
             observation_space,
             action_space,
@@ -91,7 +96,7 @@ class HopePolicy(ActorCriticPolicy):
         self, obs: PyTorchObs, deterministic: bool = False
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Motions, values ``(N, 1)`` and log-probabilities for observations."""
-        rows = _rows(obs)
+        rows = rows_of(obs)
         distribution = self._distribution(self.log_probs(rows))
         actions = distribution.get_actions(deterministic=deterministic)
         return actions, self.values(rows)[:, None], distribution.log_prob(actions)
@@ -100,16 +105,16 @@ class HopePolicy(ActorCriticPolicy):
         self, obs: PyTorchObs, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values ``(N, 1)``, log-probabilities and entropies for observations."""
-        values, taken, entropies = self.evaluate_rows(_rows(obs), actions.long())
+        values, taken, entropies = self.evaluate_rows(rows_of(obs), actions.long())
         return values[:, None], taken, entropies
 
     def get_distribution(self, obs: PyTorchObs) -> CategoricalDistribution:
         """The masked categorical for observations."""
-        return self._distribution(self.log_probs(_rows(obs)))
+        return self._distribution(self.log_probs(rows_of(obs)))
 
     def predict_values(self, obs: PyTorchObs) -> Tensor:
         """State values for observations, shape ``(N, 1)``."""
-        return self.values(_rows(obs))[:, None]
+        return self.values(rows_of(obs))[:, None]
 
     def _log_probs(self, rows: Tensor, encoded: Tensor) -> Tensor:
         logits = self.action_net(self.mlp_extractor.forward_actor(encoded))
@@ -155,6 +160,7 @@ class HopeTokenPolicy(HopePolicy):
         )
 
 
-def _rows(observations: PyTorchObs) -> Tensor:
+def rows_of(observations: PyTorchObs) -> Tensor:
+    """Feature rows of observations that torch holds, shape ``(N, inputs)``."""
     rows: Tensor = feature_rows(cast(dict[str, Tensor], observations), torch)
     return rows

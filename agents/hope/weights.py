@@ -52,7 +52,8 @@ def load_weights(model: HopePPO, folder: Path) -> None:
 
     tensors, description = read_weights(folder)
     own = _description_of(model)
-    for key in ("inputs", "net_arch", "activation", "heads"):
+    description.setdefault("normalize", False)  # files from before there was a choice
+    for key in ("inputs", "net_arch", "activation", "heads", "normalize"):
         if description.get(key) != own[key]:
             raise ScenarioError(f"{key} of {folder}", description.get(key), f"{own[key]}")
     state = {}
@@ -126,6 +127,7 @@ def _description_of(model: HopePPO) -> dict[str, Any]:
         "net_arch": policy.net_arch,
         "activation": policy.activation_fn.__name__,
         "heads": getattr(policy.features_extractor, "heads", None),
+        "normalize": policy.features_extractor.scale is not None,
         "samples": model.num_timesteps,
     }
 

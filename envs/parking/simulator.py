@@ -16,6 +16,7 @@ from hybridrl.envs.parking.kernels.records import (
     vehicle_record,
 )
 from hybridrl.envs.parking.scenes.generate import RawScene
+from hybridrl.envs.parking.vehicles import normalised
 from hybridrl.planners.obstacles import Obstacles
 from hybridrl.planners.path import Path
 from hybridrl.planners.scenario import Scenario
@@ -32,27 +33,39 @@ class ParkingSimulator:
         num_envs: Number of scenes N.
         vehicle: Who drives in all of them.
         config: Record of dtype ``CONFIG`` (:func:`~hybridrl.envs.parking.config.make_config`).
+        each: Every scene has a vehicle of its own, which comes with it; all as fast as ``vehicle``.
 
     Attributes:
         batch: The arrays; ``batch.rows`` holds states and observations by name.
     """
 
-    def __init__(self, num_envs: int, vehicle: VehicleSpec, config: NDArray[np.void]) -> None:
+    def __init__(
+        self, num_envs: int, vehicle: VehicleSpec, config: NDArray[np.void], each: bool = False
+    ) -> None:
         self.num_envs = num_envs
         self.vehicle = vehicle
         self.config = config
         self.batch: Batch
-        self.vehicles = vehicle_record(vehicle)
+        self.vehicles = np.repeat(vehicle_record(vehicle), num_envs if each else 1)
+        self._specs = [vehicle] * len(self.vehicles)
+        self._each = each
         by_lidar, horizon = bool(config["mask_lidar"][0]), float(config["horizon"][0])
         self._table = sector_table(vehicle, horizon) if by_lidar else NO_TABLE
         self._make_room(SPARE_OBSTACLES, 4 * SPARE_OBSTACLES)
+        self.batch.rows["vehicle"] = normalised(vehicle)
 
-    def load_raw(self, i: int, scene: RawScene, label: int = -1, reversible: bool = False) -> None:
+    def load_raw(
+        self, i: int, scene: RawScene, label: int = -1, reversible: bool = False,
+        leaving: bool = False, vehicle: VehicleSpec | None = None,
+    ) -> None:  # fmt: skip
         """Put a generated scene into row ``i``; :meth:`begin` starts it."""
         count = len(scene.quads)
         self._make_room(count, 4 * count)
         _load_quads(self.batch, i, scene.quads)
         self._load_poses(i, scene.start, scene.goal, scene.bounds, label, reversible)
+        self.batch.rows["leaving"][i] = leaving
+        if self._each:
+            self._load_vehicle(i, vehicle or self.vehicle)
 
     def load(self, i: int, scenario: Scenario, label: int = -1, reversible: bool = False) -> None:
         """Put any scenario into row ``i``; :meth:`begin` starts it."""
@@ -67,6 +80,13 @@ class ParkingSimulator:
             i, np.array(scenario.start), np.array(scenario.goal), np.array(scenario.limits),
             label, reversible,
         )  # fmt: skip
+        self.batch.rows["leaving"][i] = scenario.task == "out"
+        if self._each:
+            self._load_vehicle(i, scenario.vehicle)
+
+    def vehicle_of(self, i: int) -> VehicleSpec:
+        """Who drives in scene ``i``."""
+        return self._specs[i % len(self._specs)]
 
     def begin(self, which: NDArray[np.int64]) -> None:
         """Put the scenes in ``which`` at their starts and observe them."""
@@ -107,6 +127,13 @@ class ParkingSimulator:
         row = self.batch.rows[i : i + 1]
         row["start"], row["goal"], row["bounds"] = start, goal, bounds
         row["label"], row["reversible"] = label, reversible
+
+    def _load_vehicle(self, i: int, vehicle: VehicleSpec) -> None:
+        """Let a vehicle drive in row ``i``."""
+        if vehicle != self._specs[i]:
+            self.vehicles[i] = vehicle_record(vehicle)[0]
+            self._specs[i] = vehicle
+            self.batch.rows["vehicle"][i] = normalised(vehicle)
 
     def _make_room(self, obstacles: int, corners: int) -> None:
         """Grow the obstacle arrays when a scene has more of them than any before."""

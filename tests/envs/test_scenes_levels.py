@@ -81,6 +81,8 @@ def test_levels_are_the_decided_mixtures() -> None:
     mixed = dict(zip(LEVELS["mixed"].classes, LEVELS["mixed"].weights, strict=True))
     assert mixed["lot"] == mixed["extreme-parallel"] == 0.25
     assert mixed["normal-bay"] + mixed["normal-parallel"] == 0.25
+    assert set(LEVELS["all"].classes) == set(CLASSES)
+    assert len(set(LEVELS["all"].weights)) == 1
     for level in LEVELS.values():
         assert sum(level.weights) == pytest.approx(1.0)
         assert set(level.classes) <= set(CLASSES)

@@ -43,7 +43,7 @@ def turned_goal(row: Any, vehicle: Any) -> tuple[float, float, float]:
 
 @njit(cache=True)
 def _within(
-    x: float, y: float, heading: float, goal: tuple[float, float, float], config: Any
+    x: float, y: float, heading: float, goal: tuple[float, float, float], tolerance: Any
 ) -> bool:
     """Whether a pose is within the tolerances of a goal pose."""
     dx = x - goal[0]
@@ -51,20 +51,23 @@ def _within(
     c = math.cos(goal[2])
     s = math.sin(goal[2])
     return bool(
-        abs(c * dx + s * dy) <= config.tolerance[0]
-        and abs(c * dy - s * dx) <= config.tolerance[1]
-        and abs(wrap_angle(heading - goal[2])) <= config.tolerance[2]
+        abs(c * dx + s * dy) <= tolerance[0]
+        and abs(c * dy - s * dx) <= tolerance[1]
+        and abs(wrap_angle(heading - goal[2])) <= tolerance[2]
     )
 
 
 @njit(cache=True)
 def parked(x: float, y: float, heading: float, row: Any, vehicle: Any, config: Any) -> bool:
-    """The configured success test at one pose."""
+    """The configured success test at one pose; a lane pose has its own."""
+    goal = (row.goal[0], row.goal[1], row.goal[2])
+    if row.leaving:
+        return _within(x, y, heading, goal, config.exit_tolerance)
     if config.pose_success:
-        goal = (row.goal[0], row.goal[1], row.goal[2])
-        if _within(x, y, heading, goal, config):
+        if _within(x, y, heading, goal, config.tolerance):
             return True
-        return bool(row.reversible) and _within(x, y, heading, turned_goal(row, vehicle), config)
+        turned = turned_goal(row, vehicle)
+        return bool(row.reversible) and _within(x, y, heading, turned, config.tolerance)
     return goal_overlap(x, y, heading, row, vehicle) > OVERLAP
 
 
@@ -72,10 +75,11 @@ def parked(x: float, y: float, heading: float, row: Any, vehicle: Any, config: A
 def could_park(row: Any, vehicle: Any, config: Any, travel: float) -> bool:
     """Cheap bound: whether a pose within ``travel`` metres of driving can pass the test."""
     slack = _NEAR * (vehicle.front - vehicle.rear)
-    if config.pose_success:
+    if config.pose_success or row.leaving:
         # An axle within the tolerances, turned, carries the box centre this far at most.
-        turn = min(config.tolerance[2], math.pi)
-        slack += config.tolerance[0] + config.tolerance[1] + abs(vehicle.center) * turn
+        tolerance = config.exit_tolerance if row.leaving else config.tolerance
+        turn = min(tolerance[2], math.pi)
+        slack += tolerance[0] + tolerance[1] + abs(vehicle.center) * turn
     # Driving s metres moves the box centre by at most this factor.
     factor = math.hypot(1.0, vehicle.max_curvature * vehicle.center)
     return bool(center_distance(row, vehicle) <= slack + factor * travel)

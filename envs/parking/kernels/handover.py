@@ -17,6 +17,7 @@ from hybridrl.envs.parking.kernels.score import books_of, score
 from hybridrl.planners.rs_candidates import COLUMNS, WORDS
 from hybridrl.planners.rs_search import Scratch, SearchRule, find_free_knowing
 
+AT_REST = 1e-9  # share of full speed: what rounding leaves of a stop
 _SHORTEST_PIECE = 1e-3  # of a full decision: shorter ends of arcs join the piece before
 
 
@@ -62,7 +63,7 @@ def make_search(config: Any) -> Search:
     """The configured search rule, with its working space."""
     count = config.radii_count
     rule = SearchRule(
-        config.radii[:count], config.rs_cap, config.rs_ratio, config.rs_gear_cost, 0.0
+        config.radii[:count].copy(), config.rs_cap, config.rs_ratio, config.rs_gear_cost, 0.0
     )
     rows = count * WORDS + 1
     memory = Scratch(
@@ -77,13 +78,20 @@ def make_search(config: Any) -> Search:
 
 
 @njit(cache=True)
+def aim(search: Search, vehicle: Any) -> None:
+    """Search with the turning radii of a vehicle from now on."""
+    for r in range(len(search.rule.radii)):
+        search.rule.radii[r] = vehicle.search_radius[r]
+
+
+@njit(cache=True)
 def look_for_path(batch: Batch, i: int, vehicle: Any, config: Any, search: Search) -> None:
     """Set ``row.rs_arcs`` to the arcs of a free path, 0 when none was found or looked for."""
     row = batch.rows[i]
     row.rs_arcs = 0
     if config.rs == 0 or row.decisions < config.rs_first or row.distance > config.rs_gate:
         return
-    if config.limited and row.speed != 0.0:
+    if config.limited and abs(row.speed) > AT_REST:
         return  # a path begins at rest: its first arc may go the other way
     goal = (row.goal[0], row.goal[1], row.goal[2])
     row.rs_arcs = _search(batch, i, vehicle, goal, 0, search)

@@ -140,9 +140,9 @@ def draw_images(
     Args:
         batch: The scenes.
         which: Rows to draw.
-        vehicles: Dtype ``VEHICLE``, shape ``(1,)``.
+        vehicles: Dtype ``VEHICLE``: one for all, shape ``(1,)``, or one each, ``(N,)``.
         images: Written: 0 or 255, shape ``(N, 3, 64, 64)``.
     """
     rings = np.empty((batch.vertices.shape[1], 2))
     for i in which:
-        _draw(batch, i, vehicles[0], rings, images[i])
+        _draw(batch, i, vehicles[i % len(vehicles)], rings, images[i])

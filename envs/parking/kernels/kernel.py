@@ -10,7 +10,13 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.parking.kernels.batch import Batch, Scratch, make_scratch
 from hybridrl.envs.parking.kernels.goal import goal_overlap
-from hybridrl.envs.parking.kernels.handover import Search, drive_path, look_for_path, make_search
+from hybridrl.envs.parking.kernels.handover import (
+    Search,
+    aim,
+    drive_path,
+    look_for_path,
+    make_search,
+)
 from hybridrl.envs.parking.kernels.motion import drive
 from hybridrl.envs.parking.kernels.observe import observe
 from hybridrl.envs.parking.kernels.records import RUNNING
@@ -91,7 +97,9 @@ def begin_many(
     scratch = make_scratch(batch)
     search = make_search(config[0])
     for i in which:
-        begin(batch, i, vehicles[0], config[0], scratch, search)
+        vehicle = vehicles[i % len(vehicles)]
+        aim(search, vehicle)
+        begin(batch, i, vehicle, config[0], scratch, search)
 
 
 @njit(cache=True)
@@ -103,7 +111,7 @@ def step_many(
 
     Args:
         batch: The scenes; their rows are written.
-        vehicles: Dtype ``VEHICLE``, shape ``(1,)``.
+        vehicles: Dtype ``VEHICLE``: one for all, shape ``(1,)``, or one each, ``(N,)``.
         config: Dtype ``CONFIG``, shape ``(1,)``.
         steer: Normalised steering, shape ``(N,)``.
         speed: Normalised speed, shape ``(N,)``.
@@ -114,4 +122,6 @@ def step_many(
     for i in range(len(batch.rows)):
         if batch.rows[i].outcome != RUNNING:
             continue  # finished, and not begun anew
-        _step(batch, i, vehicles[0], config[0], scratch, search, steer[i], speed[i], index[i])
+        vehicle = vehicles[i % len(vehicles)]
+        aim(search, vehicle)
+        _step(batch, i, vehicle, config[0], scratch, search, steer[i], speed[i], index[i])

@@ -22,6 +22,7 @@ ACTIONS = 2 * STEERS
 SUBSTEPS = 10
 LANES = 12  # 10 steering magnitudes, and the two wider radii of the hand-over search
 MAX_ARCS = 5  # of a Reeds-Shepp word
+VEHICLE_NUMBERS = 5  # that the agent is told
 MAX_RADII = 3  # tried in a hand-over search
 DECISION_SECONDS = 0.5
 LIDAR_RANGE = 10.0
@@ -65,6 +66,7 @@ VEHICLE = _record(
         ("max_curvature", _f),
         ("outline", _f, (RAYS,)),  # axle to body outline along each ray
         ("radius", _f, (LANES,)),  # turning radius of each steering magnitude, smallest steer first
+        ("search_radius", _f, (MAX_RADII,)),  # of the hand-over search
         # Boxes (xmin, xmax, ymin, ymax) swept on the left turns of a decision, forward and reverse
         # (mirrored to forward): by the whole body, and by the three corners that can touch first.
         ("reach_radius", _f),  # around the axle
@@ -82,6 +84,7 @@ ROW = _record(
         ("bounds", _f, (4,)),
         ("obstacles", _i),  # how many
         ("reversible", np.bool_),  # parking the other way round counts too
+        ("leaving", np.bool_),  # out of a slot into the lane: the goal has tolerances of its own
         ("label", _i),  # index into the class names
         # Where the vehicle is, and its books.
         ("x", _f),
@@ -121,6 +124,7 @@ ROW = _record(
         ("counts", np.int8, (ACTIONS,)),  # the same in sub-steps
         ("lidar", np.float32, (RAYS,)),
         ("target", np.float32, (5,)),
+        ("vehicle", np.float32, (VEHICLE_NUMBERS,)),  # normalised, where vehicles differ
         ("mask", np.float32, (ACTIONS,)),
         ("allowed", np.int8, (ACTIONS,)),  # 0 or 1: compiled records hold no boolean arrays
         ("mask_empty", np.bool_),
@@ -138,6 +142,7 @@ CONFIG = _record(
         ("lidar_noise", _f),  # standard deviation, metres
         ("pose_success", np.bool_),
         ("tolerance", _f, (3,)),  # lengthwise, sideways, heading
+        ("exit_tolerance", _f, (3,)),  # the same, of a lane pose
         ("rs", _i),
         ("radii", _f, (MAX_RADII,)),  # turning radii of the hand-over search, metres
         ("radii_count", _i),
@@ -190,6 +195,7 @@ def vehicle_record(spec: VehicleSpec) -> NDArray[np.void]:
     steers = spec.max_steer * np.arange(1, 11) / 10
     record["radius"][0, :10] = spec.wheelbase / np.tan(steers)
     record["radius"][0, 10:] = spec.min_radius * np.array(RADII[1:])
+    record["search_radius"] = spec.min_radius * np.array(RADII)
     record["reach_radius"] = (
         np.hypot(body.front, body.half_width) + spec.max_speed * DECISION_SECONDS
     )

@@ -8,14 +8,17 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrl.envs.parking.scenes.exits import turn_into_exit
 from hybridrl.envs.parking.scenes.levels import LotClass, StreetClass, find_class
 from hybridrl.envs.parking.scenes.lot import LotParams, make_lot
 from hybridrl.envs.parking.scenes.street import StreetParams, make_street
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.rs_search import default_rule, make_scratch
 from hybridrl.planners.vehicle import VehicleSpec
 
 Array = NDArray[np.float64]
 DEFAULT_VEHICLE = VehicleSpec()
+EXIT_SCENES = 400  # parking scenes drawn for one exit before giving up; a few are enough
 
 
 class RawScene(NamedTuple):
@@ -102,3 +105,34 @@ def generate(
     if not len(raw.quads):
         raise ScenarioError("vehicle", vehicle, f"a vehicle that fits the class {class_name!r}")
     return raw
+
+
+def generate_exit(
+    rng: np.random.Generator, class_name: str, vehicle: VehicleSpec = DEFAULT_VEHICLE
+) -> RawScene:
+    """Draw one scene of a class in which the car leaves its slot for a pose in the lane.
+
+    Args:
+        rng: Source of every draw.
+        class_name: A key of ``CLASSES``, in any case.
+        vehicle: Who drives.
+
+    Raises:
+        UnknownNameError: If no class has that name.
+        ScenarioError: If no scene with a way out was found for the vehicle.
+    """
+    spec = find_class(class_name)
+    params = scene_params(class_name, vehicle)
+    if isinstance(params, LotParams):
+        params = params._replace(halfway=0.0)  # every start is in a lane
+    rule = default_rule(vehicle.min_radius)
+    scratch = make_scratch(len(rule.radii))
+    for _ in range(EXIT_SCENES):
+        made = make_street if isinstance(params, StreetParams) else make_lot
+        raw = RawScene(*made(rng, params))  # type: ignore[arg-type]
+        if len(raw.quads) and turn_into_exit(
+            rng, raw.start, raw.goal, raw.bounds, raw.quads, spec.scene == "bay", spec.margin,
+            rule, vehicle.body, scratch,
+        ):  # fmt: skip
+            return raw
+    raise ScenarioError("vehicle", vehicle, f"a vehicle that can leave slots of {class_name!r}")

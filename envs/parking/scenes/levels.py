@@ -185,6 +185,7 @@ LEVELS: dict[str, Level] = _levels(
     hard={"complex-bay": 1, "complex-parallel": 1, "extreme-parallel": 1},
     extreme_bay={"extreme-bay": 1},
     ultra={"ultra-parallel": 1},
+    all=dict.fromkeys(CLASSES, 1),
 )
 ALIASES = {"extrem": "extreme", "extremebay": "extreme-bay"}  # HOPE's code spells the first so
 

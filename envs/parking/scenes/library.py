@@ -7,12 +7,20 @@ from collections.abc import Sequence
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from hybridrl.envs.parking.scenes.generate import DEFAULT_VEHICLE, RawScene, generate
+from hybridrl.envs.parking.scenes.generate import (
+    DEFAULT_VEHICLE,
+    RawScene,
+    generate,
+    generate_exit,
+)
 from hybridrl.envs.parking.scenes.levels import Level, find_class, find_level
+from hybridrl.envs.parking.vehicles import VehicleRange
 from hybridrl.planners.errors import ScenarioError
 from hybridrl.planners.obstacles import pack
 from hybridrl.planners.scenario import Scenario
 from hybridrl.planners.vehicle import VehicleSpec
+
+_VEHICLE_STREAM = 1  # third number of the seed that draws a scene's vehicle
 
 
 def to_scenario(
@@ -22,6 +30,7 @@ def to_scenario(
     *,
     id: str | None = None,
     seed: int | None = None,
+    task: str = "in",
 ) -> Scenario:
     """A raw scene as a :class:`Scenario`, with the same bits in every number.
 
@@ -31,6 +40,7 @@ def to_scenario(
         vehicle: The vehicle it was drawn for.
         id: Its name; the class name by default.
         seed: The seed that generated it.
+        task: ``in`` or ``out``.
     """
     spec = find_class(class_name)
     return Scenario(
@@ -43,6 +53,7 @@ def to_scenario(
         level=spec.level,
         scene=spec.scene,
         seed=seed,
+        task=task,
     )
 
 
@@ -117,7 +128,8 @@ def fixed_scenes(
     class_or_level: str,
     count: int,
     first_seed: int = 0,
-    vehicle: VehicleSpec = DEFAULT_VEHICLE,
+    vehicle: VehicleSpec | VehicleRange = DEFAULT_VEHICLE,
+    task: str = "in",
 ) -> list[Scenario]:
     """The published scenes with seeds ``first_seed`` to ``first_seed + count - 1``.
 
@@ -128,7 +140,8 @@ def fixed_scenes(
         class_or_level: A key of ``CLASSES`` or ``LEVELS``, in any case.
         count: How many, at least 0.
         first_seed: Seed of the first, at least 0.
-        vehicle: Who parks.
+        vehicle: Who parks; of a range, one that the scene's seed chooses.
+        task: ``in`` parks, ``out`` leaves a slot.
 
     Raises:
         UnknownNameError: If there is no such class or level.
@@ -139,10 +152,15 @@ def fixed_scenes(
             raise ScenarioError(field, value, "a whole number, 0 or more")
     cycle = find_level(class_or_level).cycle
     seeds = range(first_seed, first_seed + count)
-    return [fixed_scene(cycle[seed % len(cycle)], seed, vehicle) for seed in seeds]
+    return [fixed_scene(cycle[seed % len(cycle)], seed, vehicle, task) for seed in seeds]
 
 
-def fixed_scene(class_name: str, seed: int, vehicle: VehicleSpec = DEFAULT_VEHICLE) -> Scenario:
+def fixed_scene(
+    class_name: str,
+    seed: int,
+    vehicle: VehicleSpec | VehicleRange = DEFAULT_VEHICLE,
+    task: str = "in",
+) -> Scenario:
     """The published scene of a class and a seed, with an id as in ``extreme-parallel-00017``.
 
     Raises:
@@ -150,6 +168,10 @@ def fixed_scene(class_name: str, seed: int, vehicle: VehicleSpec = DEFAULT_VEHIC
         ScenarioError: If the vehicle does not fit the class.
     """
     name = class_name.lower()
-    rng = np.random.default_rng([find_class(name).number, seed])
-    raw = generate(rng, name, vehicle)
-    return to_scenario(raw, name, vehicle, id=f"{name}-{seed:05d}", seed=seed)
+    number = find_class(name).number
+    if isinstance(vehicle, VehicleRange):
+        vehicle = vehicle.draw(np.random.default_rng([number, seed, _VEHICLE_STREAM]))
+    rng = np.random.default_rng([number, seed])
+    raw = (generate_exit if task == "out" else generate)(rng, name, vehicle)
+    suffix = "-out" if task == "out" else ""
+    return to_scenario(raw, name, vehicle, id=f"{name}{suffix}-{seed:05d}", seed=seed, task=task)

@@ -1,0 +1,407 @@
+"""Small Q-networks that decide and learn inside compiled code.
+
+Everything a network needs is seven flat arrays, a :class:`Brain`, so that a compiled simulator can
+hold it, ask it for actions and train it without going back to Python. An observation is a row of
+*bins* (``uint8``); the input of the network is ``bin / (bins - 1)`` in [0, 1].
+
+The hidden activation is swish with a rational sigmoid. The head holds either one value an action,
+or the logits of ``atoms`` fixed returns an action (C51, Bellemare et al., 2017, arXiv:1707.06887).
+Networks of at most 8 - 12 - 4 with values as their head take the unrolled path of
+:mod:`hybridrl.agents.common.small_q`. Training is in :mod:`hybridrl.agents.common.compiled_update`,
+the same updates with torch in :mod:`hybridrl.agents.common.torch_q`.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+from numba import njit
+from numpy.typing import NDArray
+
+from hybridrl.agents.common.small_q import (
+    B1,
+    B2,
+    FAST_MATH,
+    HIDDEN,
+    INPUTS,
+    OUTPUTS,
+    PADDED,
+    W2,
+    Eight,
+    best_of_four,
+    sigmoid,
+    small_values,
+)
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
+
+Floats = NDArray[np.float64]
+Ints = NDArray[np.int64]
+Bytes = NDArray[np.uint8]
+
+TILE = 32  # batches are multiples of it
+OPTIMISERS = ("sgd", "adam", "rmsprop")
+HEADS = ("q", "c51")
+MAX_LAYERS = 4
+MAX_INPUTS = 16
+
+# Places in ``Brain.counts``; WIDTH and on: one a layer, inputs first.
+SIZE, HEAD, UPDATES, WRITTEN, ACTIONS, ATOMS, BATCH, OPTIMISER = range(8)
+DOUBLE, RNG, PARAMETERS, LAYERS, SMALL_NET, WAIT, WIDTH = range(8, 15)
+# Places in ``Brain.knobs``; behind the scales of the inputs is room for one decision.
+RATE, EXPLORATION, BETA1, BETA2, SMALL, V_MIN, V_MAX, HUBER, SCALE = range(9)
+ROOM = SCALE + MAX_INPUTS
+
+
+class Brain(NamedTuple):
+    """A Q-network, its copy for acting, its optimiser and its replay memory.
+
+    The copy for acting is also the target network: it is renewed by
+    :func:`hybridrl.agents.common.compiled_update.copy_weights`.
+
+    Args:
+        knobs: Learning rate and the like, scales of the inputs, room for one decision.
+        acting: Parameters that act and give the targets, ``(parameters,)``.
+        learned: Parameters in training, gradient and two rows of optimiser state.
+        counts: Fill and head of the memory, counters, shape, state of the generator.
+        memory: Ring of transitions in bins: observation, next observation and action,
+            ``(capacity, 2 * inputs + 1)``.
+        returns: Reward, and weight of the next state's value, ``(capacity, 2)``.
+        tiles: Room for activations, slopes, errors and targets of 32 samples, ``(rows, 32)``.
+    """
+
+    knobs: Floats
+    acting: Floats
+    learned: Floats
+    counts: Ints
+    memory: Bytes
+    returns: NDArray[np.float32]
+    tiles: Floats
+
+
+@dataclass(frozen=True, kw_only=True)
+class BrainSpec:
+    """What a :class:`Brain` is made from.
+
+    Args:
+        bins: Number of bins of each input feature, 2 to 256; at most 16 features.
+        actions: How many, 2 to 255.
+        hidden: Widths of one to three hidden layers.
+        head: ``q`` or ``c51``.
+        atoms: Of the ``c51`` head.
+        v_min: Lowest return that ``c51`` can express.
+        v_max: Highest one.
+        learning_rate: Above 0.
+        exploration: Probability of a uniform action, 0 to 1.
+        batch_size: A multiple of 32.
+        capacity: Transitions in the replay memory.
+        optimiser: ``adam``, ``rmsprop`` (centred) or ``sgd``.
+        huber: Where the loss turns linear; infinity gives half the squared error. Of ``q`` only.
+        double: Whether the network in training chooses the action of the target (van Hasselt et
+            al., 2016, arXiv:1509.06461).
+        seed: Of weights, exploration and batches.
+    """
+
+    bins: tuple[int, ...]
+    actions: int
+    hidden: tuple[int, ...] = (10,)
+    head: str = "q"
+    atoms: int = 51
+    v_min: float = 0.0
+    v_max: float = 10.0
+    learning_rate: float = 1e-3
+    exploration: float = 1e-3
+    batch_size: int = 128
+    capacity: int = 1000
+    optimiser: str = "adam"
+    huber: float = 1.0
+    double: bool = False
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            UnknownNameError: If head or optimiser is unknown.
+            ScenarioError: If a number is out of range.
+        """
+        words = (("head", self.head, HEADS), ("optimiser", self.optimiser, OPTIMISERS))
+        for kind, name, known in words:
+            if name not in known:
+                raise UnknownNameError(kind, name, known)
+        bins, layers, batch = len(self.bins), len(self.hidden), self.batch_size
+        bins_fit = 1 <= bins <= MAX_INPUTS and all(2 <= b <= 256 for b in self.bins)
+        hidden_fit = 1 <= layers < MAX_LAYERS and all(h >= 1 for h in self.hidden)
+        checks = (
+            ("bins", self.bins, bins_fit, f"2 to 256 each of at most {MAX_INPUTS}"),
+            ("actions", self.actions, 2 <= self.actions <= 255, "2 to 255"),
+            ("hidden", self.hidden, hidden_fit, "one to three widths"),
+            ("atoms", self.atoms, self.atoms >= 2, "2 or more"),
+            ("v_max", self.v_max, self.v_max > self.v_min, f"above v_min = {self.v_min}"),
+            ("learning_rate", self.learning_rate, self.learning_rate > 0, "above 0"),
+            ("exploration", self.exploration, 0 <= self.exploration <= 1, "0 to 1"),
+            ("batch_size", batch, batch >= TILE and batch % TILE == 0, "32, 64, 96, ..."),
+            ("capacity", self.capacity, self.capacity >= 1, "1 or more"),
+            ("huber", self.huber, self.huber > 0, "above 0"),
+        )
+        for name, value, good, expected in checks:
+            if not good:
+                raise ScenarioError(name, value, expected)
+
+    @property
+    def widths(self) -> tuple[int, ...]:
+        """Widths of all layers, inputs first."""
+        outputs = self.actions * (self.atoms if self.head == "c51" else 1)
+        return (len(self.bins), *self.hidden, outputs)
+
+    @property
+    def parameters(self) -> int:
+        """How many weights and biases."""
+        return sum((i + 1) * o for i, o in itertools.pairwise(self.widths))
+
+    @property
+    def small(self) -> bool:
+        """Whether it takes the unrolled path."""
+        fits = all(
+            w <= most for w, most in zip(self.widths, (INPUTS, HIDDEN, OUTPUTS), strict=False)
+        )
+        return fits and self.head == "q" and len(self.hidden) == 1
+
+
+def make_brain(spec: BrainSpec) -> Brain:
+    """A network with uniform Glorot weights and an empty memory."""
+    rng = np.random.default_rng(spec.seed)
+    widths, adam = spec.widths, spec.optimiser == "adam"
+    knobs = np.zeros(ROOM + 2 * max(widths))
+    knobs[[RATE, EXPLORATION]] = spec.learning_rate, spec.exploration
+    knobs[[BETA1, BETA2, SMALL]] = (0.9, 0.999, 1e-8) if adam else (0.0, 0.95, 1e-2)
+    knobs[[V_MIN, V_MAX, HUBER]] = spec.v_min, spec.v_max, spec.huber
+    knobs[SCALE : SCALE + len(spec.bins)] = 1.0 / (np.array(spec.bins, np.float64) - 1.0)
+    layers = []
+    for inputs, outputs in itertools.pairwise(widths):
+        bound = float(np.sqrt(6.0 / (inputs + outputs)))
+        layers.append((rng.uniform(-bound, bound, (outputs, inputs)), np.zeros(outputs)))
+    counts = np.zeros(WIDTH + MAX_LAYERS + 1, np.int64)
+    counts[[ACTIONS, BATCH, DOUBLE, SMALL_NET]] = (
+        spec.actions,
+        spec.batch_size,
+        spec.double,
+        spec.small,
+    )
+    counts[ATOMS] = spec.atoms if spec.head == "c51" else 1
+    counts[OPTIMISER] = OPTIMISERS.index(spec.optimiser)
+    counts[RNG] = rng.integers(1, 2**62)
+    size = PADDED if spec.small else spec.parameters
+    counts[PARAMETERS] = size
+    counts[LAYERS] = len(widths) - 1
+    counts[WIDTH : WIDTH + len(widths)] = widths
+    columns = INPUTS if spec.small else len(spec.bins)
+    rows = 0 if spec.small else 2 * sum(widths) + max(widths) + int(counts[ATOMS])
+    brain = Brain(
+        knobs=knobs,
+        acting=np.zeros(size),
+        learned=np.zeros(4 * size),
+        counts=counts,
+        memory=np.zeros((spec.capacity, 2 * columns + 1), np.uint8),
+        returns=np.zeros((spec.capacity, 2), np.float32),
+        tiles=np.zeros((rows, TILE)),
+    )
+    set_layers(brain, layers)
+    brain.acting[:] = brain.learned[:size]
+    new_wait(brain.knobs, brain.counts)
+    return brain
+
+
+def set_layers(brain: Brain, layers: Sequence[tuple[Floats, Floats]]) -> None:
+    """Put weights ``(outputs, inputs)`` and biases into the network in training."""
+    if not brain.counts[SMALL_NET]:
+        flat = np.concatenate([part.ravel() for layer in layers for part in layer])
+        brain.learned[: len(flat)] = flat
+        return
+    (w1, b1), (w2, b2) = layers
+    brain.learned[:B1].reshape(INPUTS, HIDDEN)[: w1.shape[1], : w1.shape[0]] = w1.T
+    brain.learned[B1 : B1 + len(b1)] = b1
+    brain.learned[W2:B2].reshape(OUTPUTS, HIDDEN)[: w2.shape[0], : w2.shape[1]] = w2
+    brain.learned[B2 : B2 + len(b2)] = b2
+
+
+def layers_of(brain: Brain, parameters: Floats) -> list[tuple[Floats, Floats]]:
+    """Weights ``(outputs, inputs)`` and biases of each layer, copied.
+
+    Args:
+        brain: Gives the shape.
+        parameters: ``brain.learned`` or ``brain.acting``.
+    """
+    widths = brain.counts[WIDTH : WIDTH + int(brain.counts[LAYERS]) + 1].tolist()
+    if brain.counts[SMALL_NET]:
+        n_in, hidden, n_out = widths
+        w1 = parameters[:B1].reshape(INPUTS, HIDDEN)[:n_in, :hidden].T
+        w2 = parameters[W2:B2].reshape(OUTPUTS, HIDDEN)[:n_out, :hidden]
+        b1, b2 = parameters[B1 : B1 + hidden], parameters[B2 : B2 + n_out]
+        return [(w1.copy(), b1.copy()), (w2.copy(), b2.copy())]
+    layers, first = [], 0
+    for n_in, n_out in itertools.pairwise(widths):
+        bias = first + n_in * n_out
+        weight = parameters[first:bias].reshape(n_out, n_in)
+        layers.append((weight.copy(), parameters[bias : bias + n_out].copy()))
+        first = bias + n_out
+    return layers
+
+
+def memory_bytes(brain: Brain) -> dict[str, int]:
+    """Bytes of a brain: ``networks``, ``optimiser``, ``replay`` and ``scratch``."""
+    networks = 2 * brain.acting.nbytes
+    return {
+        "networks": networks,
+        "optimiser": brain.learned.nbytes - networks // 2,
+        "replay": brain.memory.nbytes + brain.returns.nbytes,
+        "scratch": brain.tiles.nbytes + brain.counts.nbytes + brain.knobs.nbytes,
+    }
+
+
+@njit(cache=True, inline="always")
+def draw(counts: Ints) -> float:
+    """A number in [0, 1) by Marsaglia's xorshift; the state in ``counts`` moves on."""
+    x = np.uint64(counts[RNG])
+    x ^= x << np.uint64(13)
+    x ^= x >> np.uint64(7)
+    x ^= x << np.uint64(17)
+    counts[RNG] = np.int64(x)
+    return np.float64(x >> np.uint64(11)) * (1.0 / 9007199254740992.0)
+
+
+@njit(cache=True, inline="always")
+def inputs_of(knobs: Floats, bins: Bytes) -> Eight:
+    """The eight inputs of a small network from ``(8,)`` bins; padding has scale 0."""
+    return (
+        knobs[SCALE] * bins[0],
+        knobs[SCALE + 1] * bins[1],
+        knobs[SCALE + 2] * bins[2],
+        knobs[SCALE + 3] * bins[3],
+        knobs[SCALE + 4] * bins[4],
+        knobs[SCALE + 5] * bins[5],
+        knobs[SCALE + 6] * bins[6],
+        knobs[SCALE + 7] * bins[7],
+    )
+
+
+@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+def outputs_of(knobs: Floats, counts: Ints, parameters: Floats, bins: Bytes) -> int:
+    """Run one observation through a network of any shape.
+
+    Args:
+        knobs: Of the brain.
+        counts: Of the brain.
+        parameters: ``acting`` or ``learned``.
+        bins: ``(inputs,)`` or longer.
+
+    Returns:
+        Where the outputs begin in ``knobs``.
+    """
+    room, first = ROOM, 0
+    other = ROOM + (len(knobs) - ROOM) // 2
+    for i in range(counts[WIDTH]):
+        knobs[room + i] = bins[i] * knobs[SCALE + i]
+    layers = counts[LAYERS]
+    for layer in range(layers):
+        n_in, n_out = counts[WIDTH + layer], counts[WIDTH + layer + 1]
+        bias = first + n_in * n_out
+        weight = parameters[first:bias].reshape(n_out, n_in)
+        source, target = knobs[room : room + n_in], knobs[other : other + n_out]
+        for j in range(n_out):
+            z = parameters[bias + j]
+            for i in range(n_in):
+                z += weight[j, i] * source[i]
+            target[j] = z if layer == layers - 1 else z * sigmoid(z)
+        first = bias + n_out
+        room, other = other, room
+    return room
+
+
+@njit(cache=True, error_model="numpy")
+def mean_return(knobs: Floats, start: int, atoms: int) -> float:
+    """Mean of the softmax over ``atoms`` logits that begin at ``start`` of ``knobs``."""
+    top = knobs[start]
+    for k in range(1, atoms):
+        top = max(top, knobs[start + k])
+    low = knobs[V_MIN]
+    step = (knobs[V_MAX] - low) / (atoms - 1)
+    total, mean = 0.0, 0.0
+    for k in range(atoms):
+        weight = np.exp(knobs[start + k] - top)
+        total += weight
+        mean += weight * (low + k * step)
+    return mean / total
+
+
+@njit(cache=True)
+def greedy(knobs: Floats, counts: Ints, acting: Floats, bins: Bytes) -> int:
+    """The action of highest value under the acting weights; the first of equals.
+
+    Args:
+        knobs: Of the brain.
+        counts: Of the brain.
+        acting: Of the brain.
+        bins: ``(inputs,)`` or longer; at least eight for a small network.
+    """
+    if counts[SMALL_NET]:
+        return best_of_four(small_values(acting, inputs_of(knobs, bins)), counts[ACTIONS])
+    start = outputs_of(knobs, counts, acting, bins)
+    atoms = counts[ATOMS]
+    best, best_value = 0, -np.inf
+    for action in range(counts[ACTIONS]):
+        value = knobs[start + action]
+        if atoms > 1:
+            value = mean_return(knobs, start + action * atoms, atoms)
+        if value > best_value:
+            best, best_value = action, value
+    return best
+
+
+@njit(cache=True)
+def act(knobs: Floats, counts: Ints, acting: Floats, bins: Bytes) -> int:
+    """Greedy, or uniform with the exploration probability.
+
+    How many greedy decisions lie between two uniform ones is drawn at once (it is geometric), so
+    that a decision costs no random number. Arguments are those of :func:`greedy`.
+    """
+    counts[WAIT] -= 1
+    if counts[WAIT] >= 0:
+        return greedy(knobs, counts, acting, bins)
+    new_wait(knobs, counts)
+    if knobs[EXPLORATION] <= 0.0:
+        return greedy(knobs, counts, acting, bins)
+    return int(draw(counts) * counts[ACTIONS])
+
+
+@njit(cache=True)
+def new_wait(knobs: Floats, counts: Ints) -> None:
+    """Draw the number of greedy decisions before the next uniform one."""
+    chance = knobs[EXPLORATION]
+    if chance <= 0.0:
+        counts[WAIT] = 1 << 62
+    elif chance >= 1.0:
+        counts[WAIT] = 0
+    else:
+        counts[WAIT] = int(np.log(1.0 - draw(counts)) / np.log(1.0 - chance))
+
+
+@njit(cache=True)
+def remember(
+    brain: Brain, bins: Bytes, action: int, reward: float, next_bins: Bytes, discount: float
+) -> None:
+    """Put a transition into the ring, over the oldest one when it is full."""
+    counts, memory = brain.counts, brain.memory
+    at, columns = counts[HEAD], memory.shape[1] // 2
+    for i in range(counts[WIDTH]):
+        memory[at, i] = bins[i]
+        memory[at, columns + i] = next_bins[i]
+    memory[at, 2 * columns] = action
+    brain.returns[at, 0] = reward
+    brain.returns[at, 1] = discount
+    counts[HEAD] = (at + 1) % len(memory)
+    counts[SIZE] = min(counts[SIZE] + 1, len(memory))
+    counts[WRITTEN] += 1

@@ -1,0 +1,113 @@
+"""Networks of equal shape side by side: one batched matrix product a layer."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+
+import torch
+from torch import Tensor, nn
+
+
+class EnsembleLinear(nn.Module):
+    """``E`` independent affine layers, initialised as ``torch.nn.Linear``.
+
+    Args:
+        n_members: E.
+        in_features: Inputs of each.
+        out_features: Outputs of each.
+    """
+
+    def __init__(self, n_members: int, in_features: int, out_features: int) -> None:
+        super().__init__()
+        bound = 1.0 / math.sqrt(max(1, in_features))
+        weight = torch.empty(n_members, in_features, out_features).uniform_(-bound, bound)
+        bias = torch.empty(n_members, 1, out_features).uniform_(-bound, bound)
+        self.weight, self.bias = nn.Parameter(weight), nn.Parameter(bias)
+
+    def forward(self, inputs: Tensor, members: Tensor | None = None) -> Tensor:
+        """``(E, B, in)`` to ``(E, B, out)``; with ``members`` only those of that index."""
+        if members is None:
+            return torch.baddbmm(self.bias, inputs, self.weight)
+        return torch.baddbmm(self.bias[members], inputs, self.weight[members])
+
+
+class EnsembleLayerNorm(nn.Module):
+    """Layer normalisation with an affine map of its own for each member.
+
+    Args:
+        n_members: E.
+        features: Width.
+    """
+
+    def __init__(self, n_members: int, features: int) -> None:
+        super().__init__()
+        self.features = features
+        self.weight = nn.Parameter(torch.ones(n_members, 1, features))
+        self.bias = nn.Parameter(torch.zeros(n_members, 1, features))
+
+    def forward(self, inputs: Tensor, members: Tensor | None = None) -> Tensor:
+        """``(E, B, h)`` to ``(E, B, h)``."""
+        normal = nn.functional.layer_norm(inputs, (self.features,))
+        if members is None:
+            return torch.addcmul(self.bias, normal, self.weight)
+        return torch.addcmul(self.bias[members], normal, self.weight[members])
+
+
+class EnsembleMLP(nn.Module):
+    """``E`` multi-layer perceptrons, equal to E separate ones.
+
+    Args:
+        n_members: E.
+        in_features: Inputs of each.
+        out_features: Outputs of each.
+        net_arch: Widths of the hidden layers.
+        activation_fn: Between layers.
+        layer_norm: Normalise before each activation.
+    """
+
+    def __init__(
+        self,
+        n_members: int,
+        in_features: int,
+        out_features: int,
+        net_arch: Sequence[int] = (256, 256),
+        activation_fn: type[nn.Module] = nn.ReLU,
+        layer_norm: bool = False,
+    ) -> None:
+        super().__init__()
+        self.n_members = n_members
+        layers: list[nn.Module] = []
+        width = in_features
+        for hidden in net_arch:
+            layers.append(EnsembleLinear(n_members, width, hidden))
+            if layer_norm:
+                layers.append(EnsembleLayerNorm(n_members, hidden))
+            layers.append(activation_fn())
+            width = hidden
+        layers.append(EnsembleLinear(n_members, width, out_features))
+        self.layers = nn.ModuleList(layers)
+
+    @property
+    def head(self) -> EnsembleLinear:
+        """The last layer."""
+        last = self.layers[-1]
+        assert isinstance(last, EnsembleLinear)
+        return last
+
+    def forward(self, inputs: Tensor, members: Tensor | None = None) -> Tensor:
+        """Values of every member, or of those whose index is in ``members``.
+
+        Args:
+            inputs: ``(B, in)`` for all members, or ``(E, B, in)``.
+            members: ``(Z,)`` indices.
+
+        Returns:
+            ``(E, B, out)``, or ``(Z, B, out)``.
+        """
+        count = self.n_members if members is None else len(members)
+        x = inputs if inputs.dim() == 3 else inputs.expand(count, *inputs.shape)
+        for layer in self.layers:
+            own = isinstance(layer, EnsembleLinear | EnsembleLayerNorm)
+            x = layer(x, members) if own else layer(x)
+        return x

@@ -1,0 +1,157 @@
+"""What hybrid agents add to an off-policy algorithm of Stable-Baselines3."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from stable_baselines3 import SAC
+from stable_baselines3.common.logger import Logger
+from stable_baselines3.common.type_aliases import MaybeCallback
+from stable_baselines3.common.utils import configure_logger
+
+from hybridrl.agents.common.metrics import MetricMeans
+from hybridrl.agents.common.policies import LeanActor
+from hybridrl.agents.common.replay import HybridReplayBuffer, Source, require_fraction
+from hybridrl.datasets.sources import as_dataset
+from hybridrl.planners.errors import ScenarioError
+
+_Base: Any = SAC if TYPE_CHECKING else object
+
+
+class HybridOffPolicyMixin(_Base):
+    """An offline dataset beside the environment; stands before the algorithm in the bases.
+
+    Args:
+        *args: Of the algorithm.
+        offline_dataset: Anything that ``hybridrl.datasets.sources.as_dataset`` reads, with actions
+            in the units of the action space; ``None`` learns online only. It is never saved with
+            the model: give it to ``load`` again.
+        offline_fraction: Share of offline rows in a mixed batch.
+        **kwargs: Of the algorithm.
+
+    Raises:
+        ScenarioError: If the dataset does not fit the environment.
+    """
+
+    replay_buffer: Any
+    _logger: Logger
+
+    def __init__(
+        self,
+        *args: Any,
+        offline_dataset: Any = None,
+        offline_fraction: float = 0.5,
+        **kwargs: Any,
+    ) -> None:
+        self.offline_dataset = offline_dataset
+        self.offline_fraction = require_fraction(offline_fraction)
+        self._source: Source = "mixed"
+        self._means = MetricMeans()
+        super().__init__(*args, **kwargs)
+
+    def _setup_model(self) -> None:
+        """Networks and buffer from the attributes alone, since ``load`` calls this too."""
+        self.offline_dataset = as_dataset(self.offline_dataset)
+        if self.replay_buffer_class is None and self.n_steps == 1:
+            self.replay_buffer_class = HybridReplayBuffer
+        super()._setup_model()
+        self._means, self._source = MetricMeans(), "mixed"
+        if isinstance(self.replay_buffer, HybridReplayBuffer):
+            self.replay_buffer.seed(self.seed)
+            self._attach()
+        elif self.offline_dataset is not None:
+            raise ScenarioError(
+                "replay_buffer_class",
+                type(self.replay_buffer).__name__,
+                "HybridReplayBuffer (and n_steps=1) to learn from a dataset",
+            )
+
+    def set_random_seed(self, seed: int | None = None) -> None:
+        """Seed everything, the replay buffer's generator too."""
+        super().set_random_seed(seed)
+        if seed is not None and isinstance(self.replay_buffer, HybridReplayBuffer):
+            self.replay_buffer.seed(seed)
+
+    def load_replay_buffer(self, path: Any, truncate_last_traj: bool = True) -> None:
+        """Read a pickled buffer (trusted files only) and attach the dataset again."""
+        super().load_replay_buffer(path, truncate_last_traj)
+        if isinstance(self.replay_buffer, HybridReplayBuffer):
+            self._attach()
+
+    def pretrain(self, n_updates: int, callback: MaybeCallback = None) -> Any:
+        """Update on offline batches alone, before or between calls of ``learn``.
+
+        Args:
+            n_updates: Gradient steps.
+            callback: As of ``learn``; its ``on_step`` is called after every update.
+
+        Returns:
+            The agent itself.
+
+        Raises:
+            ScenarioError: If there is no dataset.
+        """
+        if self.offline_dataset is None:
+            raise ScenarioError("offline_dataset", None, "a dataset to train on before acting")
+        if getattr(self, "_logger", None) is None:
+            self._logger = configure_logger(self.verbose, self.tensorboard_log, "pretrain")
+        called = self._init_callback(callback)
+        called.on_training_start(locals(), globals())
+        self._source = "offline"
+        try:
+            for _ in range(n_updates):
+                self.train(1, self.batch_size)
+                called.update_locals(locals())
+                if not called.on_step():
+                    break
+        finally:
+            self._source = "mixed"
+        called.on_training_end()
+        self._record_means()
+        return self
+
+    def learn(self, *args: Any, **kwargs: Any) -> Any:
+        """Train; the arguments are those of Stable-Baselines3."""
+        super().learn(*args, **kwargs)
+        self._record_means()
+        return self
+
+    def dump_logs(self) -> None:
+        """Write the logs, with the means of the updates since the last time."""
+        self._record_means()
+        super().dump_logs()
+
+    def sample_batch(self, batch_size: int) -> Any:
+        """A batch of the current source, normalised as the environment is."""
+        if isinstance(self.replay_buffer, HybridReplayBuffer):
+            return self.replay_buffer.sample(batch_size, self._vec_normalize_env, self._source)
+        return self.replay_buffer.sample(batch_size, self._vec_normalize_env)
+
+    def _attach(self) -> None:
+        self.replay_buffer.offline_fraction = self.offline_fraction
+        self.replay_buffer.attach_offline(self.offline_dataset)
+
+    def _record_means(self) -> None:
+        for name, value in self._means.flush().items():
+            self.logger.record(f"train/{name}", value)
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        """Actions for the environments and in [-1, 1], straight from the actor where possible."""
+        lean = isinstance(self.actor, LeanActor) and self.actor.plain and action_noise is None
+        if not lean or self.num_timesteps < learning_starts:
+            actions: tuple[NDArray[Any], NDArray[Any]] = super()._sample_action(
+                learning_starts, action_noise, n_envs
+            )
+            return actions
+        obs = torch.as_tensor(np.asarray(self._last_obs, np.float32), device=self.device)
+        with torch.inference_mode():
+            scaled = self.actor(obs).cpu().numpy().reshape(n_envs, *self.action_space.shape)
+        return self.policy.unscale_action(scaled), scaled
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "offline_dataset", "_means", "_source"]

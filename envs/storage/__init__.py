@@ -1,0 +1,1 @@
+"""Hybrid storage: the compiled simulator, its devices, traces, workloads and baselines."""

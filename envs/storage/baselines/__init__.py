@@ -1,0 +1,1 @@
+"""Policies to compare with: heuristics, clairvoyant oracles and readings of published ideas."""

@@ -1,0 +1,1 @@
+"""Traces of block requests: the format, loaders of public formats, synthetic workloads."""
