@@ -7,7 +7,12 @@ if __name__ != "hybridrl.agents":
     raise ImportError("import hybridrl.agents, not agents: the repository root is on sys.path")
 
 # Class -> package. Loaded on first use, so that one algorithm does not load them all.
-_HOMES = {"HopePPO": "hybridrl.agents.hope"}
+_HOMES = {
+    "DARC": "hybridrl.agents.darc",
+    "H2O": "hybridrl.agents.h2o",
+    "HopePPO": "hybridrl.agents.hope",
+    "IQL": "hybridrl.agents.iql",
+}
 
 
 def __getattr__(name: str) -> Any:

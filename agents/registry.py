@@ -24,10 +24,20 @@ class AgentRow(NamedTuple):
 
 
 AGENTS: dict[str, AgentRow] = {
+    "darc": AgentRow(
+        "hybridrl.agents.darc.darc:DARC", "baseline: simulator reward corrected by the dynamics"
+    ),
     "dqn": AgentRow("stable_baselines3:DQN", "baseline: deep Q-learning, discrete actions"),
+    "h2o": AgentRow(
+        "hybridrl.agents.h2o.h2o:H2O", "H2O: real data and a simulator whose dynamics differ"
+    ),
     "hope-ppo": AgentRow(
         "hybridrl.agents.hope.hope_ppo:HopePPO", "HOPE: masked PPO that parks, with hand-over"
     ),
+    "hope-sac": AgentRow(
+        "hybridrl.agents.hope.hope_sac:HopeSAC", "HOPE: SAC whose steps are scaled to what is free"
+    ),
+    "iql": AgentRow("hybridrl.agents.iql.iql:IQL", "baseline: implicit Q-learning, offline first"),
     "maskable-ppo": AgentRow("sb3_contrib:MaskablePPO", "baseline: PPO that obeys action_masks()"),
     "ppo": AgentRow("stable_baselines3:PPO", "baseline: proximal policy optimisation"),
     "sac": AgentRow("stable_baselines3:SAC", "baseline: soft actor-critic, continuous actions"),
@@ -61,9 +71,23 @@ def load_preset(name: str) -> dict[str, dict[str, Any]]:
 
 def settable(name: str) -> list[str]:
     """What can be set for an agent: its constructor's arguments, policy and run length."""
-    arguments = inspect.signature(agent_class(name)).parameters
+    arguments = _arguments(agent_class(name))
     own = [key for key in arguments if key not in _GIVEN and not key.startswith("_")]
     return [*RUN_KEYS, ENV_KEY, "policy", *own]
+
+
+def _arguments(cls: type) -> list[str]:
+    """Names of a constructor's arguments, and of its parents' where it passes others on."""
+    names: dict[str, None] = {}
+    for parent in cls.__mro__:
+        if "__init__" not in vars(parent):
+            continue
+        parameters = inspect.signature(vars(parent)["__init__"]).parameters.values()
+        passing = [p for p in parameters if p.kind in (p.VAR_POSITIONAL, p.VAR_KEYWORD)]
+        names |= dict.fromkeys(p.name for p in parameters if p not in passing)
+        if not any(p.kind == p.VAR_KEYWORD for p in passing):
+            break
+    return list(names)
 
 
 def resolve(name: str, env: str, *overrides: dict[str, Any]) -> dict[str, Any]:

@@ -27,7 +27,7 @@ def drive_all(
 
     Args:
         network: The policy.
-        scenes: Of one vehicle.
+        scenes: Of one vehicle, or of the keyword ``vehicles``.
         rollouts: Of each scene, each with draws of its own.
         deterministic: Take the most likely motion.
         seed: Of the draws.
@@ -38,12 +38,15 @@ def drive_all(
     """
     made = ParkingOptions(**{"action_type": "discrete", "rs": "auto", **options})
     count = len(scenes) * rollouts
-    simulator = ParkingSimulator(count, made.spec, make_config(made))
+    each = made.range is not None
+    simulator = ParkingSimulator(count, made.spec, make_config(made), each)
     for i, scene in enumerate(scenes):
         for row in range(i * rollouts, (i + 1) * rollouts):
             simulator.load(row, scene, reversible=made.reversible(scene.scene))
-    simulator.begin(np.arange(count))
     rng = np.random.default_rng(seed)
+    if made.lidar_noise > 0.0:
+        simulator.batch.rows["noise"] = rng.integers(1, 2**62, count)
+    simulator.begin(np.arange(count))
     actions = np.zeros(count, np.int64)
     while len(left := np.flatnonzero(simulator.batch.rows["outcome"] == RUNNING)):
         logits = network.masked_logits(simulator.batch.rows[left], made.max_decisions)

@@ -67,6 +67,55 @@ def distributions(
     return _save(figure, file)
 
 
+def learning_curves(
+    rows: Sequence[ResultRow], prefix: str, labels: tuple[str, str], file: Path
+) -> Path:
+    """A metric against training, mean over seeds with its 95 % interval, a panel an environment.
+
+    Args:
+        rows: Of one variant.
+        prefix: Of the metrics; what follows it is the point of training, a whole number.
+        labels: Of the axes.
+        file: To write.
+    """
+    from hybridrl.benchmarks.metrics import stratified_bootstrap
+
+    figure, panels = _panels(rows)
+    points: dict[tuple[str, str, int], list[float]] = {}
+    for row in rows:
+        if row.metric.startswith(prefix):
+            key = row.env, row.agent, int(row.metric.removeprefix(prefix))
+            points.setdefault(key, []).append(row.value)
+    for env, axes in panels.items():
+        for agent, colour in _coloured(rows).items():
+            drawn = sorted((at, v) for (e, a, at), v in points.items() if (e, a) == (env, agent))
+            if not drawn:
+                continue
+            where, means = [at for at, _ in drawn], [sum(v) / len(v) for _, v in drawn]
+            bands = [stratified_bootstrap([v], samples=500) for _, v in drawn]
+            axes.plot(where, means, color=colour, label=agent, linewidth=1.5)
+            low, high = [b[0] for b in bands], [b[1] for b in bands]
+            axes.fill_between(where, low, high, color=colour, alpha=0.15, linewidth=0)
+        axes.set(title=env)
+    figure.supxlabel(labels[0])
+    figure.supylabel(labels[1])
+    return _save(figure, file, next(iter(panels.values())))
+
+
+def metric_bars(rows: Sequence[ResultRow], metric: str, label: str, file: Path) -> Path:
+    """A bar of one metric for each agent, a panel for each environment."""
+    figure, panels = _panels(rows)
+    colours = _coloured(rows)
+    for env, axes in panels.items():
+        drawn = [agent for agent in colours if pooled(rows, env, agent, metric)[1]]
+        values = [pooled(rows, env, agent, metric)[0] for agent in drawn]
+        axes.barh(drawn, values, color=[colours[agent] for agent in drawn])
+        axes.set(title=env)
+        axes.invert_yaxis()
+    figure.supxlabel(label)
+    return _save(figure, file)
+
+
 def _box(rows: Sequence[ResultRow], env: str, agent: str, metric: str) -> dict[str, object]:
     names = ("whislo", "q1", "med", "q3", "whishi")
     points = [pooled(rows, env, agent, f"{metric}_p{p}")[0] for p in (5, 25, 50, 75, 95)]

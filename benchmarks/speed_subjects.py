@@ -12,6 +12,7 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hybridrl.benchmarks.speed import Subject
+from hybridrl.benchmarks.speed_gap import gap_subjects
 from hybridrl.envs.parking.kernels.action_mask import free_lengths
 from hybridrl.envs.parking.kernels.lidar import cast_rays
 from hybridrl.envs.parking.kernels.records import ACTIONS, LANES, RAYS
@@ -241,4 +242,5 @@ def _allowed_rows(masks: NDArray[np.bool_], draws: NDArray[np.float64]) -> NDArr
 FAMILIES: dict[str, Callable[[int], list[Subject]]] = {
     "parking": parking_subjects,
     "planners": planner_subjects,
+    "gap": gap_subjects,
 }

@@ -15,6 +15,7 @@ from typing import Any, Protocol, cast
 from hybridrl.benchmarks.results import ResultRow
 from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.tables import Table
+from hybridrl.envs.gap.variants import ROBOTS, VARIANTS
 from hybridrl.planners.errors import UnknownNameError
 
 TIERS = ("smoke", "quick", "cpu", "full")
@@ -55,6 +56,8 @@ PARKING_CLASSES = (
     "lot",
 )
 _HOPE = {"decisions": 200, "profile": "default", "weights": "shipped"}
+# Weights of the policy rows, and a folder with weights trained for each variant, if there is one.
+_BEYOND = {"weights": "shipped", "tuned": ""}
 
 SUITES: dict[str, Suite] = {
     "parking": Suite(
@@ -92,6 +95,50 @@ SUITES: dict[str, Suite] = {
             "full": {"scenes": 2000, **_HOPE},
         },
         reproduces="HOPE (arXiv 2405.20579)",
+    ),
+    "parking-beyond": Suite(
+        title="What each demand of a real car costs",
+        module="hybridrl.benchmarks.parking_beyond",
+        envs=(
+            "default",
+            "pose",
+            "rate-limits",
+            "lidar-noise",
+            "vehicle-range",
+            "pull-out",
+            "extreme-bay",
+            "ultra-parallel",
+            "lot",
+        ),
+        agents=(
+            "hope-ppo",
+            "hope-ppo-16",
+            "hope-ppo-tuned",
+            "hope-ppo-tuned-16",
+            "hybrid-astar",
+            "rrt-connect",
+            "best-of",
+            "random-rs-64",
+            "long-search",
+        ),
+        tiers={
+            "smoke": {"scenes": 1, "budget": 0.2, "long": 0.5, **_BEYOND},
+            "quick": {"scenes": 20, "budget": 0.5, "long": 2.0, **_BEYOND},
+            "cpu": {"scenes": 200, "budget": 1.0, "long": 10.0, **_BEYOND},
+            "full": {"scenes": 1000, "budget": 2.0, "long": 10.0, **_BEYOND},
+        },
+    ),
+    "gap-size": Suite(
+        title="One-step gap of every simulator",
+        module="hybridrl.benchmarks.gap_size",
+        envs=tuple(robot.lower() for robot in ROBOTS),
+        agents=tuple(VARIANTS),
+        tiers={
+            "smoke": {"steps": 20},
+            "quick": {"steps": 300},
+            "cpu": {"steps": 2000},
+            "full": {"steps": 20000},
+        },
     ),
 }
 

@@ -73,6 +73,11 @@ def flags(name: str, data: Any) -> Array:
     return frozen(array)
 
 
+def whole_rows(mask: Array) -> Array:
+    """Rows of a mask in which everything is true."""
+    return np.asarray(mask.all(axis=tuple(range(1, mask.ndim))))
+
+
 def frozen(array: Array) -> Array:
     """A contiguous view that cannot be written to."""
     view = np.ascontiguousarray(array).view()

@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hybridrl.datasets.arrays import Array, Observations, named
+from hybridrl.datasets.arrays import Array, Observations, named, whole_rows
 from hybridrl.datasets.errors import DatasetError
 
 _TOLERANCE = 1e-5  # of action bounds, as a share of their range: float32 rounding
@@ -37,7 +37,7 @@ def check_finite(name: str, data: Observations) -> None:
     """No NaN and no infinity (which is also what numbers beyond float32 have become)."""
     for field, array in named(name, data):
         if array.dtype.kind == "f":
-            finite = np.isfinite(array).reshape(len(array), -1).all(axis=1)
+            finite = whole_rows(np.isfinite(array))
             if not finite.all():
                 row = int(np.argmin(finite))
                 raise DatasetError(f"{field}[{row}]", array[row].tolist(), "finite float32 numbers")
@@ -95,8 +95,7 @@ def check_bounds(actions: Array, space: Any) -> None:
         slack = _TOLERANCE * np.where(np.isfinite(high - low), high - low, 0.0)
     else:
         return
-    within: Any = (actions >= low - slack) & (actions <= high + slack)
-    inside = within.reshape(len(actions), -1).all(axis=1)
+    inside = whole_rows((actions >= low - slack) & (actions <= high + slack))
     if not inside.all():
         row = int(np.argmin(inside))
         raise DatasetError(f"actions[{row}]", actions[row].tolist(), f"inside {space}")

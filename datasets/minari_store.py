@@ -13,7 +13,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hybridrl.datasets.arrays import Array, Observations, mapped, named, stacked
+from hybridrl.datasets.arrays import Array, Observations, mapped, named, stacked, whole_rows
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.files import check_fingerprint, facts_json, parse_facts
 from hybridrl.datasets.hdf5 import check_links, opened
@@ -165,7 +165,7 @@ def _check_continuous(dataset: OfflineDataset) -> None:
     inside = np.setdiff1d(np.arange(len(dataset)), dataset.ends - 1)
     before = dict(named("next_observations", dataset.observations))
     for name, array in named("next_observations", dataset.next_observations):
-        same = (array[inside] == before[name][inside + 1]).reshape(len(inside), -1).all(axis=1)
+        same = whole_rows(array[inside] == before[name][inside + 1])
         if not same.all():
             row = int(inside[np.argmin(same)])
             raise DatasetError(

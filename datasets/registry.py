@@ -8,13 +8,16 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.minari_store import checked_id, store_root, write_minari
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.datasets.ticks import Progress, silent
 from hybridrl.planners.errors import UnknownNameError
+
+if TYPE_CHECKING:
+    from gymnasium.envs.registration import EnvSpec
 
 # Minari id -> "module:function" that makes it, called with the id and MakeOptions.
 RECIPES: dict[str, str] = {
@@ -27,6 +30,10 @@ RECIPES: dict[str, str] = {
         ("expert", "agents.behaviour.recipes"),
         ("medium-expert", "agents.behaviour.recipes"),
     )
+} | {
+    f"parking/{level}/{kind}-v0": "hybridrl.datasets.parking_demos:make"
+    for level in ("normal", "complex", "extreme", "lot", "mixed", "hard", "all")
+    for kind in ("planner", "planner-discrete", "policy", "policy-discrete")
 }
 
 
@@ -56,14 +63,14 @@ class Made:
 
     Args:
         dataset: The data, with its provenance in ``metadata``.
-        env: Gymnasium id that it comes from and belongs to.
+        env: Gymnasium id or ``EnvSpec`` that it comes from and belongs to.
         algorithm: What acted.
         description: A sentence.
         metadata: More entries of Minari's metadata, as in ``{"ref_min_score": -280.0}``.
     """
 
     dataset: OfflineDataset
-    env: str
+    env: str | EnvSpec
     algorithm: str
     description: str
     metadata: dict[str, Any] = field(default_factory=dict)

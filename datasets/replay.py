@@ -7,7 +7,7 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 
-from hybridrl.datasets.arrays import Array, Observations, mapped, named
+from hybridrl.datasets.arrays import Array, Observations, mapped, named, whole_rows
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.offline import OfflineDataset
 
@@ -103,8 +103,7 @@ def _ends(observations: Observations, following: Observations, dones: Array, fil
     broken = np.zeros(len(dones), bool)
     before = dict(named("", observations))
     for name, array in named("", following):
-        moved = array[:-1] != before[name][1:]
-        broken[:-1] |= moved.reshape(len(moved), -1).any(axis=1)
+        broken[:-1] |= ~whole_rows(array[:-1] == before[name][1:])
     broken[filled - 1 :: filled] = True
     return np.flatnonzero(dones | broken) + 1
 

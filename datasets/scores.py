@@ -79,6 +79,8 @@ def dataset_scores(dataset: OfflineDataset) -> dict[str, Any]:
     facts = dataset.metadata
     robot = str(facts.get("robot", ""))
     low, high = facts.get("ref_min_score"), facts.get("ref_max_score")
-    known = low is not None and high is not None
-    own = normalised_score(mean, low, high) if known else own_score(robot, mean)
+    if low is None or high is None:
+        own = own_score(robot, mean)
+    else:
+        own = normalised_score(mean, float(low), float(high))
     return {"score_return": mean, "score_own": own, "score_d4rl": d4rl_score(robot, mean)}

@@ -55,6 +55,15 @@ ENVS: tuple[EnvRow, ...] = tuple(
     )
     for level, summary in PARKING_LEVELS.items()
 )
+ENVS += (
+    EnvRow(
+        "hybridrl/Parking-PullOut-v0",
+        "hybridrl.envs.parking.env:ParkingEnv",
+        "hybridrl.envs.parking.vector_env:ParkingVectorEnv",
+        {"level": "hard", "task": "out"},
+        "out of the slots of Hard into a pose in the lane",
+    ),
+)
 ENVS += tuple(
     EnvRow(id, "hybridrl.envs.gap.pendulum:GapPendulumEnv", GAP_PENDULUMS, kwargs, summary)
     if robot == "Pendulum"

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridrl.cli_dataset import app as dataset_commands
+from hybridrl.cli_parking import app as parking_commands
 from hybridrl.console import (
     FAILED,
     Group,
@@ -307,6 +308,7 @@ def speed(
 
 
 app.add_typer(dataset_commands, name="dataset")
+app.add_typer(parking_commands, name="parking")
 
 
 def main() -> None:

@@ -18,7 +18,10 @@ from hybridrl.agents.common.replay import HybridReplayBuffer, Source, require_fr
 from hybridrl.datasets.sources import as_dataset
 from hybridrl.planners.errors import ScenarioError
 
-_Base: Any = SAC if TYPE_CHECKING else object
+if TYPE_CHECKING:
+    _Base = SAC
+else:
+    _Base = object
 
 
 class HybridOffPolicyMixin(_Base):
@@ -36,8 +39,9 @@ class HybridOffPolicyMixin(_Base):
         ScenarioError: If the dataset does not fit the environment.
     """
 
-    replay_buffer: Any
     _logger: Logger
+    replay_buffer: Any
+    replay_buffer_class: Any
 
     def __init__(
         self,

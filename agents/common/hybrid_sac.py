@@ -10,6 +10,7 @@ from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.sac.policies import SACPolicy
 
+from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.hybrid import HybridOffPolicyMixin
 from hybridrl.agents.common.policies import POLICIES, HybridSACPolicy
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
@@ -31,6 +32,8 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICIES
 
+    _step_of_train = 0
+
     def __init__(
         self,
         policy: str | type[SACPolicy] = "MlpPolicy",
@@ -48,7 +51,7 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
         if optimizer is not None and isinstance(self.policy, HybridSACPolicy) and self.policy.fused:
             rate = optimizer.param_groups[0]["lr"]
             assert self.log_ent_coef is not None
-            self.ent_coef_optimizer = torch.optim.Adam([self.log_ent_coef], lr=rate, fused=True)
+            self.ent_coef_optimizer = LeanAdam([self.log_ent_coef], lr=rate)
 
     @property
     def rules(self) -> SACRules:
@@ -60,9 +63,11 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.optimizers())
         for step in range(gradient_steps):
+            self._step_of_train = step
             follow = step % self.target_update_interval == 0
             self._means.add(self.update(batch_size, follow))
         self._n_updates += gradient_steps
+        self._step_of_train = 0
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def update(self, batch_size: int, follow: bool) -> Metrics:

@@ -13,6 +13,7 @@ from stable_baselines3.common.torch_layers import BaseFeaturesExtractor, Flatten
 from stable_baselines3.sac.policies import LOG_STD_MAX, LOG_STD_MIN, Actor, SACPolicy
 from torch import Tensor, nn
 
+from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.ensemble import EnsembleMLP
 from hybridrl.planners.errors import ScenarioError
 
@@ -98,7 +99,8 @@ class EnsembleCritic(BaseModel):
 
     def _features(self, obs: Any) -> Tensor:
         with torch.set_grad_enabled(torch.is_grad_enabled() and not self.share_features_extractor):
-            return self.extract_features(obs, self.features_extractor)
+            extractor: Any = self.features_extractor
+            return self.extract_features(obs, extractor)
 
 
 class LeanActor(Actor):
@@ -136,7 +138,8 @@ class LeanActor(Actor):
         return mean, log_std.clamp(LOG_STD_MIN, LOG_STD_MAX)
 
     def _features(self, obs: Any) -> Tensor:
-        return self.extract_features(obs, self.features_extractor)
+        extractor: Any = self.features_extractor
+        return self.extract_features(obs, extractor)
 
     def get_action_dist_params(self, obs: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """As Stable-Baselines3 gives them."""
@@ -164,7 +167,7 @@ class HybridSACPolicy(SACPolicy):
         affine_log_std: See :class:`LeanActor`.
         output_gain: Xavier gain of the output layers, whose biases are then 0; ``None`` leaves
             them as torch makes them.
-        fused: Use torch's fused Adam where no other optimiser is asked for.
+        fused: Use fused Adam where no other optimiser is asked for.
         **kwargs: Of Stable-Baselines3's policy.
 
     Raises:
@@ -192,9 +195,8 @@ class HybridSACPolicy(SACPolicy):
         self.affine_log_std = affine_log_std
         self.output_gain = output_gain
         self.fused = fused
-        own = kwargs.get("optimizer_kwargs") or {}
-        if fused and kwargs.get("optimizer_class", torch.optim.Adam) is torch.optim.Adam:
-            kwargs["optimizer_kwargs"] = {"fused": True, **own}
+        if fused:
+            kwargs.setdefault("optimizer_class", LeanAdam)
         super().__init__(*args, **kwargs)
         # Modes matter to few layers, and switching them costs as much as a small forward pass.
         self._modal = any(isinstance(module, _MODAL) for module in self.modules())

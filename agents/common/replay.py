@@ -112,7 +112,7 @@ class HybridReplayBuffer(ReplayBuffer):
             raise ScenarioError(
                 "offline_dataset",
                 mark[:12],
-                f"the dataset {self.fingerprint[:12]} of before",  # type: ignore[index]
+                f"the dataset {self.fingerprint[:12]} of before",
             )
         rows = self._packed(dataset)
         self._resize_offline(len(rows))
@@ -145,7 +145,7 @@ class HybridReplayBuffer(ReplayBuffer):
         if self.pos == self.buffer_size:
             self.full, self.pos = True, 0
 
-    def sample(
+    def sample(  # type: ignore[override]
         self,
         batch_size: int,
         env: VecNormalize | None = None,
@@ -196,50 +196,47 @@ class HybridReplayBuffer(ReplayBuffer):
         self, rows: Tensor, n_offline: int = 0, env: VecNormalize | None = None
     ) -> HybridSamples:
         """Name the parts of packed rows; they are views unless ``env`` normalises them."""
-        layout = self.layout
-        obs, next_obs = layout.observations(rows), layout.observations(rows, follows=True)
-        reward = rows[:, layout.reward : layout.reward + 1]
-        if env is not None:
-            obs, next_obs = self._scaled_obs(obs, env), self._scaled_obs(next_obs, env)
-            scaled = env.normalize_reward(reward.cpu().numpy()).astype(np.float32)
-            reward = torch.from_numpy(scaled).to(rows.device)
-        return HybridSamples(
-            obs,
-            rows[:, layout.actions],
-            next_obs,
-            rows[:, layout.terminal : layout.terminal + 1],
-            reward,
-            None,
-            n_offline,
-            rows[:, layout.mc_return : layout.mc_return + 1],
+        batch = unpack(self.layout, rows, n_offline)
+        if env is None:
+            return batch
+        scaled = env.normalize_reward(batch.rewards.cpu().numpy()).astype(np.float32)
+        return batch._replace(
+            observations=self._scaled_obs(batch.observations, env),
+            next_observations=self._scaled_obs(batch.next_observations, env),
+            rewards=torch.from_numpy(scaled).to(rows.device),
         )
 
     @property
+    def offline_rows(self) -> Tensor:
+        """Packed rows of the dataset, ``(n_offline, width)``."""
+        return self._rows[: self.n_offline]
+
+    @property  # type: ignore[override]
     def observations(self) -> Any:
         """Online observations, ``(buffer_size, n_envs, ...)``, as Stable-Baselines3 keeps them."""
         return self._views(self.layout.observations(self._ring))
 
-    @property
+    @property  # type: ignore[override]
     def next_observations(self) -> Any:
         """Online next observations, ``(buffer_size, n_envs, ...)``."""
         return self._views(self.layout.observations(self._ring, follows=True))
 
-    @property
+    @property  # type: ignore[override]
     def actions(self) -> NDArray[np.float32]:
         """Online actions, ``(buffer_size, n_envs, A)``."""
         return self._grid(self._ring[:, self.layout.actions])
 
-    @property
+    @property  # type: ignore[override]
     def rewards(self) -> NDArray[np.float32]:
         """Online rewards, ``(buffer_size, n_envs)``."""
         return self._grid(self._ring[:, self.layout.reward])
 
-    @property
+    @property  # type: ignore[override]
     def timeouts(self) -> NDArray[np.float32]:
         """1 where a time limit ended an online episode, ``(buffer_size, n_envs)``."""
         return self._grid(self._ring[:, self.layout.timeout])
 
-    @property
+    @property  # type: ignore[override]
     def dones(self) -> NDArray[np.float32]:
         """1 where an online episode ended, ``(buffer_size, n_envs)``."""
         ends = self._ring[:, self.layout.terminal] + self._ring[:, self.layout.timeout]
@@ -364,13 +361,29 @@ class HybridReplayBuffer(ReplayBuffer):
         return torch.from_numpy(np.asarray(scaled, np.float32)).to(device)
 
     def _grid(self, part: Tensor) -> NDArray[np.float32]:
-        grid: NDArray[np.float32] = part.unflatten(0, (self.buffer_size, self.n_envs)).cpu().numpy()
+        grid: NDArray[np.float32] = (
+            part.cpu().numpy().reshape(self.buffer_size, self.n_envs, *part.shape[1:])
+        )
         return grid
 
     def _views(self, parts: Any) -> Any:
         if isinstance(parts, dict):
             return {key: self._grid(part) for key, part in parts.items()}
         return self._grid(parts)
+
+
+def unpack(layout: RowLayout, rows: Tensor, n_offline: int = 0) -> HybridSamples:
+    """Name the parts of ``(..., width)`` rows, the first ``n_offline`` of which are offline."""
+    return HybridSamples(
+        layout.observations(rows),
+        rows[..., layout.actions],
+        layout.observations(rows, follows=True),
+        layout.column(rows, layout.terminal),
+        layout.column(rows, layout.reward),
+        None,
+        n_offline,
+        layout.column(rows, layout.mc_return),
+    )
 
 
 def require_fraction(value: float) -> float:

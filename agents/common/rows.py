@@ -50,12 +50,19 @@ class RowLayout:
             rows[:, target] = np.asarray(values).reshape(len(rows), -1)
 
     def observations(self, rows: Tensor, follows: bool = False) -> Any:
-        """Observations of ``(n, width)`` rows as views; a dictionary where the space is one."""
+        """Observations of ``(..., width)`` rows; a dictionary where the space is one."""
         start = self.obs_size if follows else 0
         if not self.nested:
-            flat = rows[:, start : start + self.obs_size]
-            return flat if len(self.shapes[""]) == 1 else flat.unflatten(1, self.shapes[""])
+            flat = rows[..., start : start + self.obs_size]
+            shape = self.shapes[""]
+            return flat if len(shape) == 1 else flat.reshape(*rows.shape[:-1], *shape)
         return {
-            key: rows[:, part.start + start : part.stop + start].unflatten(1, self.shapes[key])
+            key: rows[..., part.start + start : part.stop + start].reshape(
+                *rows.shape[:-1], *self.shapes[key]
+            )
             for key, part in self.keys.items()
         }
+
+    def column(self, rows: Tensor, index: int) -> Tensor:
+        """One column of ``(..., width)`` rows as ``(..., 1)``."""
+        return rows[..., index : index + 1]

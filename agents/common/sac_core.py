@@ -1,9 +1,12 @@
 """The one update that every agent built on soft actor-critic shares.
 
 With list critics (``policy="ListPolicy"``) and default rules it is Stable-Baselines3's, bit for
-bit: same order of draws, same order of steps. With :class:`HybridSACPolicy` it is the same
-mathematics with fewer operations: no gradient that is thrown away, no copy to the host, one
-operation for all critics, targets and optimisers.
+bit: same order of draws, same order of steps. With ``HybridSACPolicy`` it is the same mathematics
+with fewer operations: no gradient that is thrown away, no copy to the host, one operation for all
+critics, targets and optimisers.
+
+``model`` is an agent, or anything with the same networks and optimisers: those of
+``stacked.StackedSAC`` have a leading dimension for many problems side by side.
 """
 
 from __future__ import annotations
@@ -13,10 +16,9 @@ from dataclasses import dataclass
 from typing import Any
 
 import torch
-from stable_baselines3 import SAC
+from stable_baselines3.common.policies import ContinuousCritic
 from torch import Tensor
 
-from hybridrl.agents.common.policies import EnsembleCritic
 from hybridrl.agents.common.sac_losses import (
     actor_loss,
     bellman_loss,
@@ -47,7 +49,7 @@ class SACRules:
 
 
 def sac_update(
-    model: SAC,
+    model: Any,
     batch: Any,
     rules: SACRules,
     objective: CriticObjective = bellman_loss,
@@ -86,7 +88,7 @@ def sac_update(
 
 
 def critic_update(
-    model: SAC, batch: Any, rules: SACRules, objective: CriticObjective = bellman_loss
+    model: Any, batch: Any, rules: SACRules, objective: CriticObjective = bellman_loss
 ) -> Metrics:
     """A step of critics and targets alone, for many of them an actor step."""
     metrics: Metrics = {}
@@ -98,77 +100,78 @@ def critic_update(
     return metrics
 
 
-def action_log_prob(model: SAC, observations: Any) -> tuple[Tensor, Tensor]:
+def action_log_prob(model: Any, observations: Any) -> tuple[Tensor, Tensor]:
     """Actions of the current policy ``(B, A)`` and their log-probabilities ``(B,)``."""
     if model.use_sde:
         model.actor.reset_noise()
-    actions, log_prob = model.actor.action_log_prob(observations)
-    return actions, log_prob.reshape(-1)
+    drawn: tuple[Tensor, Tensor] = model.actor.action_log_prob(observations)
+    return drawn
 
 
-def entropy_coefficient(model: SAC) -> Tensor:
+def entropy_coefficient(model: Any) -> Tensor:
     """The temperature as it is now, without gradient, ``(1,)`` or a scalar."""
-    if model.log_ent_coef is not None:
-        return model.log_ent_coef.detach().exp()
-    return model.ent_coef_tensor
+    learned = model.log_ent_coef is not None
+    now: Tensor = model.log_ent_coef.detach().exp() if learned else model.ent_coef_tensor
+    return now
 
 
-def temperature_step(model: SAC, log_prob: Tensor, metrics: Metrics) -> Tensor:
+def temperature_step(model: Any, log_prob: Tensor, metrics: Metrics) -> Tensor:
     """Step the temperature where it is learned; returns the one of before the step."""
     ent_coef = entropy_coefficient(model)
-    metrics["ent_coef"] = ent_coef.reshape(())
+    metrics["ent_coef"] = ent_coef.mean()
     optimizer = model.ent_coef_optimizer
     if optimizer is not None and model.log_ent_coef is not None:
         loss = temperature_loss(model.log_ent_coef, log_prob, float(model.target_entropy))
         optimizer.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         metrics["ent_coef_loss"] = loss.detach()
     return ent_coef
 
 
 @torch.no_grad()
-def target_values(model: SAC, batch: Any, rules: SACRules, ent_coef: Tensor) -> Tensor:
+def target_values(model: Any, batch: Any, rules: SACRules, ent_coef: Tensor) -> Tensor:
     """Bellman targets ``(B,)`` with an action of the current policy at the next state."""
     actions, log_prob = model.actor.action_log_prob(batch.next_observations)
     members = _random_members(model, rules.n_target_critics)
     q = critic_values(model.critic_target, batch.next_observations, actions, members)
-    value = soft_value(q, log_prob.reshape(-1), ent_coef, rules.backup_entropy)
-    discounts = model.gamma if batch.discounts is None else batch.discounts.reshape(-1)
-    return td_target(batch.rewards.reshape(-1), batch.dones.reshape(-1), discounts, value)
+    value = soft_value(q, log_prob, ent_coef, rules.backup_entropy)
+    discounts = model.gamma if batch.discounts is None else batch.discounts.squeeze(-1)
+    return td_target(batch.rewards.squeeze(-1), batch.dones.squeeze(-1), discounts, value)
 
 
 def critic_values(
     critic: Any, observations: Any, actions: Tensor, members: Tensor | None = None
 ) -> Tensor:
     """Q of all members (or some) as ``(E, B)``, of an ensemble or of a list of critics."""
-    if isinstance(critic, EnsembleCritic):
-        return critic.values(observations, actions, members)
+    if not isinstance(critic, ContinuousCritic):
+        values: Tensor = critic.values(observations, actions, members)
+        return values
     q = torch.cat(critic(observations, actions), dim=1).T
     return q if members is None else q[members]
 
 
-def critic_step(model: SAC, loss: Tensor, metrics: Metrics) -> None:
+def critic_step(model: Any, loss: Tensor, metrics: Metrics) -> None:
     """Step the critics down a loss."""
     model.critic.optimizer.zero_grad()
-    loss.backward()
+    loss.backward()  # type: ignore[no-untyped-call]
     model.critic.optimizer.step()
     metrics["critic_loss"] = loss.detach()
 
 
-def actor_step(model: SAC, loss: Tensor, metrics: Metrics) -> None:
+def actor_step(model: Any, loss: Tensor, metrics: Metrics) -> None:
     """Step the actor down a loss; nothing is computed for the critics' weights."""
     model.actor.optimizer.zero_grad()
-    loss.backward(inputs=_parameters(model.actor.optimizer))
+    loss.backward(inputs=_parameters(model.actor.optimizer))  # type: ignore[no-untyped-call]
     model.actor.optimizer.step()
     metrics["actor_loss"] = loss.detach()
 
 
 @torch.no_grad()
-def polyak(model: SAC, tau: float | None = None) -> None:
+def polyak(model: Any, tau: float | None = None) -> None:
     """Move the target critics: ``target <- (1 - tau) target + tau online``."""
     share = model.tau if tau is None else tau
-    targets = list(model.critic_target.parameters())
+    targets: list[Tensor] = list(model.critic_target.parameters())
     torch._foreach_mul_(targets, 1.0 - share)
     torch._foreach_add_(targets, list(model.critic.parameters()), alpha=share)
     copy_running_stats(model.batch_norm_stats, model.batch_norm_stats_target)
@@ -182,17 +185,16 @@ def copy_running_stats(source: Iterable[Tensor], target: Iterable[Tensor]) -> No
 
 def source_metrics(q: Tensor, target: Tensor, n_offline: int, metrics: Metrics) -> None:
     """Mean value and squared error; for a mixed batch those of each source."""
-    error = (q - target).square().mean(dim=0)
-    value = q.mean(dim=0)
-    mixed = 0 < n_offline < len(target)
+    error = (q - target.unsqueeze(-2)).square()
+    mixed = 0 < n_offline < target.shape[-1]
     parts = {"offline_": slice(0, n_offline), "online_": slice(n_offline, None)}
     for name, part in (parts if mixed else {"": slice(None)}).items():
-        metrics[f"{name}q_value"] = value[part].mean()
-        metrics[f"{name}td_error"] = error[part].mean()
+        metrics[f"{name}q_value"] = q[..., part].mean()
+        metrics[f"{name}td_error"] = error[..., part].mean()
 
 
 def _actor_loss(
-    model: SAC,
+    model: Any,
     observations: Any,
     actions: Tensor,
     log_prob: Tensor,
@@ -203,7 +205,7 @@ def _actor_loss(
     return actor_loss(log_prob, q, ent_coef, rules.mean_of_critics)
 
 
-def _random_members(model: SAC, count: int | None) -> Tensor | None:
+def _random_members(model: Any, count: int | None) -> Tensor | None:
     total = model.critic.n_critics
     if count is None or count >= total:
         return None

@@ -34,11 +34,12 @@ def lowest_of(q: Tensor) -> Tensor:
 
 def bellman_loss(q: Tensor, target: Tensor) -> Tensor:
     """``1/2 sum_j mean_b (Q_j - y)^2`` of ``(E, B)`` against ``(B,)``; a scalar."""
-    return 0.5 * q.shape[-2] * functional.mse_loss(q, target.expand_as(q))
+    means = q[..., 0].numel()  # how many means add up: critics, and problems where there are more
+    return 0.5 * means * functional.mse_loss(q, target.unsqueeze(-2).expand_as(q))
 
 
 def actor_loss(log_prob: Tensor, q: Tensor, ent_coef: Tensor, mean_of_critics: bool) -> Tensor:
-    """``mean(alpha log pi - Q)`` with the lowest or (RLPD) the mean critic, summed over problems."""
+    """``mean(alpha log pi - Q)`` with the lowest or (RLPD) the mean critic, over all problems."""
     value = q.mean(dim=-2) if mean_of_critics else lowest_of(q)
     return (ent_coef * log_prob - value).mean(dim=-1).sum()
 

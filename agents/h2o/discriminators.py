@@ -127,5 +127,5 @@ class Discriminators(nn.Module):
         noise = torch.randn_like(copies[..., 1:, :, -size:])
         copies[..., 1:, :, -size:] += noise * (spread / self.next_scale).unsqueeze(-3)
         flat = copies.flatten(-3, -2)
-        g = log_ratio(bounded(self.sas(flat))).unflatten(-1, (count + 1, -1))
+        g = log_ratio(bounded(self.sas(flat))).reshape(*obs.shape[:-2], count + 1, -1)
         return g[..., 0, :], g[..., 1:, :] if count else g

@@ -106,7 +106,7 @@ def critic_loss(
     n_real: int,
     weight: Tensor,
     log_omega: Tensor | None,
-    beta: float = 0.01,
+    beta: float | Tensor = 0.01,
     temperature: float = 1.0,
     mean_penalty: bool = False,
 ) -> Tensor:
@@ -120,7 +120,7 @@ def critic_loss(
         n_real: N.
         weight: ``(M,)`` of :func:`sim_weight`.
         log_omega: ``(M,)`` of :func:`log_gap_share`; ``None`` for no penalty.
-        beta: Weight of the penalty.
+        beta: Weight of the penalty; a tensor that broadcasts to ``(E,)``.
         temperature: T of the soft maximum.
         mean_penalty: Use :func:`weighted_mean` instead of it.
 
@@ -130,7 +130,7 @@ def critic_loss(
     error = (q - target.unsqueeze(-2)).square()
     total = error[..., :n_real].mean(dim=-1)
     total = total + (weight.unsqueeze(-2) * error[..., n_real:]).mean(dim=-1)
-    if log_omega is not None and beta:
+    if log_omega is not None:
         q_sim = q[..., n_real:]
         pushed = (
             weighted_mean(q_sim, log_omega)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections import deque
 from collections.abc import Mapping
 from typing import Any, Protocol
@@ -10,8 +9,8 @@ from typing import Any, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.envs.parking.kernels.records import ACTION_SPEED, ACTION_STEER, DECISION_SECONDS
-from hybridrl.planners.path import Path
+from hybridrl.envs.parking.following import decisions_of
+from hybridrl.envs.parking.kernels.records import ACTION_SPEED, ACTION_STEER
 from hybridrl.planners.vehicle import VehicleSpec
 
 Observation = Mapping[str, NDArray[Any]]
@@ -74,23 +73,3 @@ class HybridDriver:
         share = float(observation["action_mask"][motion])
         action = (ACTION_STEER[motion], share * ACTION_SPEED[motion])
         return np.array(action, np.float32), "rl"
-
-
-def decisions_of(path: Path, vehicle: VehicleSpec) -> list[NDArray[np.float32]]:
-    """A path as decisions: each arc in equal pieces of at most full speed (``parking.md`` 11.5).
-
-    Args:
-        path: Arcs that the vehicle can drive.
-        vehicle: Who drives.
-
-    Returns:
-        ``(steering, speed)`` pairs in [-1, 1].
-    """
-    full = vehicle.max_speed * DECISION_SECONDS
-    actions = []
-    for curvature, length in zip(path.curvatures.tolist(), path.lengths.tolist(), strict=True):
-        pieces = max(math.ceil(abs(length) / full - 1e-9), 1)
-        steer = math.atan(curvature * vehicle.wheelbase) / vehicle.max_steer
-        action = np.array((steer, length / pieces / full), np.float32).clip(-1.0, 1.0)
-        actions += [action] * pieces
-    return actions

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import time
+from collections.abc import Mapping
 from pathlib import Path as FilePath
 from typing import Any
 
@@ -37,6 +38,7 @@ class HopePlanner(RandomRollouts):
         smooth: CPU seconds of random shortcuts on the best path; 0 returns it as it was driven.
         stall_breaker: A random allowed motion follows a decision that moved nothing.
         weights: A folder of ``HopePPO.save_weights`` or a network; the shipped ones by default.
+        env_kwargs: More keywords of the environment that is driven, as in ``steer_rate``.
 
     Raises:
         ScenarioError: If there are no such weights.
@@ -53,8 +55,9 @@ class HopePlanner(RandomRollouts):
         smooth: float = 0.0,
         stall_breaker: bool = True,
         weights: str | FilePath | HopeNetwork | None = None,
+        env_kwargs: Mapping[str, Any] | None = None,
     ) -> None:
-        super().__init__(rollouts, max_decisions)
+        super().__init__(rollouts, max_decisions, env_kwargs)
         self.deterministic = deterministic
         self.smooth = smooth
         self.stall_breaker = stall_breaker

@@ -15,6 +15,7 @@ from hybridrl.planners.errors import ScenarioError
 
 if TYPE_CHECKING:
     from hybridrl.agents.hope.hope_ppo import HopePPO
+    from hybridrl.agents.hope.policy import HopePolicy
 
 SHIPPED = Path(__file__).with_name("weights")
 TENSORS = "hope-ppo.safetensors"
@@ -48,22 +49,32 @@ def load_weights(model: HopePPO, folder: Path) -> None:
     Raises:
         ScenarioError: If a file is missing, damaged or of another network.
     """
-    import torch
-
-    tensors, description = read_weights(folder)
+    _, description = read_weights(folder)
     own = _description_of(model)
     description.setdefault("normalize", False)  # files from before there was a choice
     for key in ("inputs", "net_arch", "activation", "heads", "normalize"):
         if description.get(key) != own[key]:
             raise ScenarioError(f"{key} of {folder}", description.get(key), f"{own[key]}")
+    fill_policy(model.policy, folder)
+
+
+def fill_policy(policy: HopePolicy, folder: Path) -> None:
+    """Fill a policy of the same shape.
+
+    Raises:
+        ScenarioError: If a file is missing, damaged or of another network.
+    """
+    import torch
+
+    tensors, _ = read_weights(folder)
     state = {}
-    for name in model.policy.state_dict():
+    for name in policy.state_dict():
         stored = _stored_name(name)
         if stored not in tensors:
             raise ScenarioError(str(folder / TENSORS), sorted(tensors), f"a tensor {stored!r}")
         state[name] = torch.from_numpy(tensors[stored])
     try:
-        model.policy.load_state_dict(state)
+        policy.load_state_dict(state)
     except RuntimeError as error:
         raise ScenarioError(str(folder / TENSORS), str(error), "weights of this network") from error
 

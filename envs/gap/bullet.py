@@ -15,6 +15,7 @@ from hybridrl.envs.gap.robots import driven_joints
 from hybridrl.envs.gap.urdf import link_friction, robot_urdf
 
 Array = NDArray[np.float64]
+FAR = 100.0  # metres up: a step there makes Bullet forget its contacts
 
 
 class BulletPhysics:
@@ -34,12 +35,12 @@ class BulletPhysics:
         self._client = pybullet.connect(pybullet.DIRECT)
         try:
             self._body = self._build(model)
-            self._fresh = pybullet.saveState(physicsClientId=self._client)
         except Exception:
             self.close()
             raise
         self._joints = list(range(model.njnt))
         self._zero = model.qpos0.copy()
+        self._far = FAR * np.eye(model.njnt)[1]  # rootz alone
         self._driven = driven_joints(model)
         order = np.argsort(model.actuator_trnid[:, 0])
         self._order, self._gear = order, model.actuator_gear[order, 0]
@@ -54,15 +55,8 @@ class BulletPhysics:
             qpos: MuJoCo's positions, shape ``(njnt,)``.
             qvel: MuJoCo's velocities, shape ``(njnt,)``.
         """
-        pybullet.restoreState(self._fresh, physicsClientId=self._client)
-        for joint in self._joints:
-            pybullet.resetJointState(
-                self._body,
-                joint,
-                qpos[joint] - self._zero[joint],
-                qvel[joint],
-                physicsClientId=self._client,
-            )
+        self._forget()
+        self._place(qpos - self._zero, qvel)
 
     def step(self, control: Array, frames: int) -> None:
         """Some sub-steps with one control, and the new state into the MuJoCo data.
@@ -74,20 +68,18 @@ class BulletPhysics:
         model, data, client = self._robot.model, self._robot.data, self._client
         low, high = model.actuator_ctrlrange.T
         motor = self._gear * np.clip(control, low, high)[self._order]
-        driven, push = self._driven.tolist(), data.xfrc_applied[1, :3]
+        driven, wind = self._driven.tolist(), [float(data.qfrc_applied[0])]
         qpos, qvel = data.qpos.copy(), data.qvel.copy()
         for _ in range(frames):
             sag = self._stiffness * (qpos[driven] - self._spring)
             torque = motor - sag - self._damping * qvel[driven]
             pybullet.setJointMotorControlArray(
                 self._body,
-                driven,
+                [0, *driven],  # rootx takes the wind
                 pybullet.TORQUE_CONTROL,
-                forces=torque.tolist(),
+                forces=wind + torque.tolist(),
                 physicsClientId=client,
             )
-            if push.any():
-                self._push(push)
             pybullet.stepSimulation(physicsClientId=client)
             states = pybullet.getJointStates(self._body, self._joints, physicsClientId=client)
             qpos[:] = [state[0] for state in states]
@@ -109,6 +101,7 @@ class BulletPhysics:
 
     def restore(self, saved: NDArray[np.uint8]) -> None:
         """Put back what :meth:`save` returned."""
+        self._forget()
         with tempfile.TemporaryDirectory() as folder:
             file = Path(folder) / "state.bullet"
             file.write_bytes(np.asarray(saved, np.uint8).tobytes())
@@ -155,15 +148,17 @@ class BulletPhysics:
             )
         return int(body)
 
-    def _push(self, force: Array) -> None:
-        """A force on the centre of mass of the torso, whose link is the root's last one."""
-        link = int(self._robot.model.body_jntnum[1]) - 1
-        where = pybullet.getLinkState(self._body, link, physicsClientId=self._client)[0]
-        pybullet.applyExternalForce(
-            self._body,
-            link,
-            force.tolist(),
-            where,
-            pybullet.WORLD_FRAME,
-            physicsClientId=self._client,
-        )
+    def _forget(self) -> None:
+        """Drop the contacts of the past, which Bullet would start its solver from."""
+        self._place(self._far, np.zeros_like(self._far))
+        pybullet.stepSimulation(physicsClientId=self._client)
+
+    def _place(self, positions: Array, velocities: Array) -> None:
+        for joint in self._joints:
+            pybullet.resetJointState(
+                self._body,
+                joint,
+                positions[joint],
+                velocities[joint],
+                physicsClientId=self._client,
+            )

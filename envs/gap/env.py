@@ -189,8 +189,12 @@ class GapEnv(gym.Env[Array, NDArray[np.float32]]):
         return control + self.options.action_noise * self.np_random.standard_normal(control.shape)
 
     def _blow(self) -> None:
-        """Push the torso back with a force that depends on the forward speed."""
+        """Push the root back with a force that depends on the forward speed.
+
+        As a generalised force: the Ant's observation and reward have contact forces, in which a
+        force on a body would show.
+        """
         model, data = self.robot.model, self.robot.data
         weight = float(model.body_mass.sum()) * 9.81
         share = min(max(float(data.qvel[0]) / WIND_FULL_SPEED, 0.0), 1.0)
-        data.xfrc_applied[1, 0] = -self.options.wind * weight * share
+        data.qfrc_applied[0] = -self.options.wind * weight * share

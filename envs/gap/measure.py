@@ -20,7 +20,7 @@ class Gap(NamedTuple):
 
     Args:
         observation: Mean absolute difference of each entry over that entry's standard deviation
-            along the real episodes, shape ``(dim,)``.
+            along the real episodes, shape ``(dim,)``; 0 for entries that never vary there.
         positions: Median of error over change of the joint positions (norms).
         velocities: The same of the joint velocities.
         reward: Mean absolute difference of the reward.
@@ -92,9 +92,9 @@ def measure_gap(real: Any, sim: Any, steps: int = 2000, seed: int = 0) -> Gap:
             (position, velocity), before, real.physics, sim.physics, strict=True
         ):
             kept.append(_norm(now - wrong) / max(_norm(now - was), 1e-12))
-    spread = np.maximum(np.std(observations, axis=0), 1e-9)
+    spread = np.std(observations, axis=0, dtype=np.float64)
     return Gap(
-        np.mean(errors, axis=0) / spread,
+        np.where(spread > 1e-8, np.mean(errors, axis=0) / np.maximum(spread, 1e-8), 0.0),
         float(np.median(position)),
         float(np.median(velocity)),
         float(np.mean(rewards)),

@@ -35,7 +35,7 @@ class _Changed:
         super().__init__(**keywords)
 
     def _initialize_simulation(self) -> tuple[Any, Any]:
-        with _quiet():
+        with quiet_loading():
             if self.gap.morphology:
                 spec = mujoco.MjSpec.from_file(self.fullpath)  # type: ignore[attr-defined]
                 reshape(spec, self.gap.robot, self.gap.morphology)
@@ -160,7 +160,7 @@ def load_physics(robot: Any, saved: dict[str, Array]) -> None:
 
 
 @contextmanager
-def _quiet() -> Iterator[None]:
+def quiet_loading() -> Iterator[None]:
     """Loading HalfCheetah warns of an attribute of its file, in a log file too."""
     mujoco.set_mju_user_warning(lambda text: None)
     try:

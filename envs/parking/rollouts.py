@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +17,7 @@ from hybridrl.planners.path_check import check_path
 from hybridrl.planners.scenario import Scenario, require_free
 from hybridrl.planners.vehicle import VehicleSpec
 
+VEHICLES = 8  # whose simulators are kept
 GEAR_COST = 1.0  # metres a change of direction, as in the Reeds-Shepp search
 
 
@@ -24,13 +27,20 @@ class RandomRollouts:
     Args:
         rollouts: How many run side by side; the best success is returned.
         max_decisions: Decisions of a roll-out.
+        env_kwargs: More keywords of the environment that is driven, as in ``steer_rate``.
     """
 
     name = "random-rs"
 
-    def __init__(self, rollouts: int = 1, max_decisions: int = 200) -> None:
+    def __init__(
+        self,
+        rollouts: int = 1,
+        max_decisions: int = 200,
+        env_kwargs: Mapping[str, Any] | None = None,
+    ) -> None:
         self._rollouts = rollouts
         self._max_decisions = max_decisions
+        self._env_kwargs = dict(env_kwargs or {})
         self._simulators: dict[VehicleSpec, ParkingSimulator] = {}
 
     def plan(self, scenario: Scenario, budget: float = 2.0, seed: int = 0) -> PlanResult:
@@ -79,12 +89,20 @@ class RandomRollouts:
             # Compile before the clock of the budget starts.
             simulator.begin(np.arange(self._rollouts))
             simulator.step_discrete(np.zeros(self._rollouts, np.int64))
+            if len(self._simulators) >= VEHICLES:
+                self._simulators.pop(next(iter(self._simulators)))
             self._simulators[vehicle] = simulator
         return simulator
 
     def _make_simulator(self, vehicle: VehicleSpec) -> ParkingSimulator:
         options = ParkingOptions(
-            vehicle=vehicle, action_type="discrete", rs="auto", max_decisions=self._max_decisions
+            **{
+                "vehicle": vehicle,
+                "action_type": "discrete",
+                "rs": "auto",
+                "max_decisions": self._max_decisions,
+                **self._env_kwargs,
+            }
         )
         return ParkingSimulator(self._rollouts, vehicle, make_config(options))
 

@@ -61,6 +61,7 @@ class HSSConfig:
     page_bytes: int = 4096
 
     def __post_init__(self) -> None:
+        """Check every field."""
         for device in self.devices:
             find_device(device)
         if not 2 <= len(self.devices) <= MAX_DEVICES:

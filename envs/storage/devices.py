@@ -74,6 +74,7 @@ class DeviceSpec:
     warranty_years: float = 5.0
 
     def __post_init__(self) -> None:
+        """Check every field."""
         if self.kind not in ("flash", "hdd"):
             raise UnknownNameError("kind of device", self.kind, ("flash", "hdd"))
         if not 1 <= self.channels <= MAX_CHANNELS:
@@ -121,7 +122,7 @@ class DeviceSpec:
         if not noise and self.noise_exp:
             record.read_us *= self.noise_base + self.noise_exp
             record.write_us *= self.noise_base + self.noise_exp
-        record.read_bw, record.write_bw = self.read_mbps, self.write_mbps
+        record.read_byte_us, record.write_byte_us = 1 / self.read_mbps, 1 / self.write_mbps
         record.noise_base = self.noise_base
         record.noise_exp = self.noise_exp if noise else 0.0
         if disk:

@@ -265,6 +265,7 @@ class HSSEngine:
             "stripe": config.stripe_pages,
             "act_on": ALL if (policy.act_on or config.act_on) == "all" else WRITES,
             "interval": interval,
+            "countdown": interval,
             "slots": config.migration_slots,
             "extent": config.extent_pages,
             "max_jobs": config.max_bg,

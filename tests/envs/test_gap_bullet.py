@@ -99,9 +99,19 @@ def test_an_episode_goes_on_exactly_where_its_state_was_saved(cheetah, rng):
     going_on = [cheetah.step(action)[0] for action in actions[30:]]
     other = GapEnv(engine="bullet")
     other.reset(seed=7)
+    for action in actions[:40]:  # into contact, which must be forgotten
+        other.step(action)
     other.set_state(state)
     assert np.array_equal([other.step(action)[0] for action in actions[30:]], going_on)
     other.close()
+
+
+def test_an_episode_does_not_depend_on_the_one_before(cheetah):
+    def episode():
+        cheetah.reset(seed=123)
+        return [cheetah.step(np.full(6, 0.7, np.float32))[0] for _ in range(30)]
+
+    assert np.array_equal(episode(), episode())
 
 
 def test_gap_keywords_reach_bullet_too():
@@ -112,6 +122,24 @@ def test_gap_keywords_reach_bullet_too():
     parameters = pybullet.getPhysicsEngineParameters(physicsClientId=bullet._client)
     assert parameters["gravityAccelerationZ"] == pytest.approx(-19.62)
     heavy.close()
+
+
+def test_the_wind_blows_in_bullet_as_in_mujoco():
+    slower = []
+    for engine in ("bullet", "mujoco"):
+        speeds = []
+        for wind in (0.0, 0.3):
+            env = GapEnv(engine=engine, wind=wind)
+            env.reset(seed=0)
+            qpos, qvel = np.zeros(9), np.zeros(9)
+            qpos[1], qvel[0] = 5.0, 5.0
+            env.set_physics(qpos, qvel)
+            env.step(np.zeros(6, np.float32))
+            speeds.append(env.physics[1][0])
+            env.close()
+        slower.append(speeds[0] - speeds[1])
+    assert slower[0] == pytest.approx(slower[1], rel=0.1)
+    assert slower[1] > 0.1
 
 
 def test_each_instance_has_a_client_of_its_own_that_closing_ends():

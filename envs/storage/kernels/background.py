@@ -175,6 +175,7 @@ def _finish_job(e: Engine, k: int) -> None:
         e.dev[j.dst].used += j.npages
         slot = s.done_count % DONE
         s.done_tag[slot], s.done_page[slot] = j.tag, j.page
+        s.done_npages[slot] = j.npages
         s.done_count += 1
     _release_job(e, k)
 

@@ -6,9 +6,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from numba import njit
 from numpy.typing import NDArray
 
-from hybridrl.envs.storage.kernels.compiled import inlined
 from hybridrl.envs.storage.kernels.records import Engine
 
 
@@ -46,7 +46,7 @@ def _rows(arrays: Sequence[NDArray[Any]]) -> NDArray[Any]:
     return rows
 
 
-@inlined
+@njit(cache=True)
 def row(batch: Engine, b: int) -> Engine:
     """Engine ``b`` of a batch; what it changes changes in the batch."""
     return Engine(

@@ -1,7 +1,9 @@
 """How the simulator's functions are compiled.
 
 Most of them are called by compiled code only. Leaving out their Python entry halves the time that
-compiling takes, as taking a whole engine apart is more code than most of them have.
+compiling takes, as taking a whole engine apart is more code than most of them have. None of them
+allocates or returns an array, so they also do without reference counts, which would be most of the
+time of a request. What does allocate is compiled by numba's own ``njit``.
 """
 
 from __future__ import annotations
@@ -12,29 +14,29 @@ from typing import Any, TypeVar
 from numba import njit
 
 F = TypeVar("F", bound=Callable[..., Any])
+_ENTRY = {"error_model": "numpy", "_nrt": False}
+_INNER = {**_ENTRY, "no_cpython_wrapper": True, "no_cfunc_wrapper": True}
 
 
 def inner(function: F) -> F:
     """Compile a function that compiled code calls; Python cannot call it."""
-    made: F = njit(cache=True, error_model="numpy", no_cpython_wrapper=True, no_cfunc_wrapper=True)(
-        function
-    )
-    return made
+    return _compiled(function, _INNER)
 
 
 def inlined(function: F) -> F:
     """The same for a small function in a hot loop, which is to be part of its caller."""
-    made: F = njit(
-        cache=True,
-        error_model="numpy",
-        no_cpython_wrapper=True,
-        no_cfunc_wrapper=True,
-        forceinline=True,
-    )(function)
-    return made
+    return _compiled(function, {**_INNER, "forceinline": True})
 
 
 def entry(function: F) -> F:
     """Compile a function that Python calls as well."""
-    made: F = njit(cache=True, error_model="numpy")(function)
+    return _compiled(function, _ENTRY)
+
+
+def _compiled(function: F, options: dict[str, Any]) -> F:
+    made: F
+    try:
+        made = njit(cache=True, **options)(function)
+    except RuntimeError:  # numba keeps nothing of what was typed in and has no file
+        made = njit(**options)(function)
     return made

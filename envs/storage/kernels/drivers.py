@@ -155,7 +155,9 @@ def _digest(hooks: Hooks) -> str:
     files = set(Path(__file__).parent.glob("*.py"))
     for hook in hooks:
         plain = getattr(hook, "py_func", hook)
-        known.update(f"{plain.__module__}.{plain.__qualname__}".encode())
+        code = plain.__code__
+        known.update(f"{plain.__module__}.{plain.__qualname__} {code.co_consts}".encode())
+        known.update(code.co_code)
         file = Path(inspect.getfile(plain))
         files |= set(file.parent.glob("*.py")) if file.exists() else set()
     for path in sorted(files):

@@ -16,8 +16,8 @@ MAX_DEVICES = 8
 MAX_CHANNELS = 32
 MAX_DEPTH = 64  # outstanding requests of closed replay
 MAX_REQUEST = 1 << 20  # pages of one request
-RECENT = 64  # remembered first pages, for promotion candidates
-DONE = 64  # remembered completions of background jobs
+RECENT = 64  # remembered first pages, for promotion candidates; a power of 2
+DONE = 64  # remembered completions of background jobs; a power of 2
 
 END, PLACE, MIGRATE = range(3)  # what a driver stopped for
 IDLE, PLACING, SERVED, MIGRATING = range(4)  # where in a request's life an engine stands
@@ -78,8 +78,8 @@ DEVICE = _record(
         ("cap", _i),
         ("read_us", _f),  # base latency, without the transfer
         ("write_us", _f),
-        ("read_bw", _f),  # bytes a microsecond
-        ("write_bw", _f),
+        ("read_byte_us", _f),  # transfer of a byte
+        ("write_byte_us", _f),
         ("noise_base", _f),  # service = base latency * (noise_base + noise_exp * Exp(1)) + transfer
         ("noise_exp", _f),
         ("seek_us", _f),  # shortest seek; 0 for flash
@@ -157,6 +157,7 @@ SYSTEM = _record(
         ("i", _i),  # next or current request
         ("stage", _i),
         ("due", _i),  # a migration decision is due
+        ("countdown", _i),  # requests until the next one
         ("rng", np.uint64),
         ("seq", _i),
         ("shift", _f),
@@ -168,6 +169,7 @@ SYSTEM = _record(
         ("recent_count", _i),
         ("done_tag", _i, (DONE,)),
         ("done_page", _i, (DONE,)),
+        ("done_npages", _i, (DONE,)),
         ("done_count", _i),
         # The current request.
         ("page", _i),

@@ -317,12 +317,15 @@ def complete(e: Engine) -> None:
     if s.i < len(e.log):
         e.log[s.i].arrive = s.t
         e.log[s.i].latency = s.latency
-    s.recent[s.recent_count % RECENT] = s.page
+    s.recent[s.recent_count & (RECENT - 1)] = s.page
     s.recent_count += 1
     for k in range(s.devices - 1):
         e.dev[k].fill_sum += e.dev[k].used
     s.i += 1
-    s.due = 1 if s.interval > 0 and s.i % s.interval == 0 else 0
+    s.countdown -= 1
+    if s.countdown == 0:
+        s.due = 1
+        s.countdown = s.interval
     s.stage = SERVED
 
 

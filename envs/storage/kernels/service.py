@@ -62,9 +62,7 @@ def collect_garbage(d: Any, channel: int, lba: int, pages: int, size: float) -> 
 
 
 @inlined
-def serve_part(
-    d: Any, s: Any, t: float, lba: int, pages: int, size: float, write: int, ground: int
-) -> float:
+def serve_part(d: Any, s: Any, t: float, lba: int, pages: int, write: int, ground: int) -> float:
     """Serve one part on the channel that is free first.
 
     Args:
@@ -73,19 +71,19 @@ def serve_part(
         t: Earliest start, us.
         lba: First page.
         pages: Pages, for the position afterwards.
-        size: Bytes.
         write: 1 for a write.
         ground: 0 foreground, 1 background.
 
     Returns:
         When it is finished, us.
     """
+    size = float(pages * s.page_bytes)
     j = next_channel(d)
     start = max(t, d.free[j])
     base = d.write_us if write else d.read_us
     if d.noise_exp > 0.0:
         base *= d.noise_base + d.noise_exp * exponential(s)
-    service = base + size / (d.write_bw if write else d.read_bw)
+    service = base + size * (d.write_byte_us if write else d.read_byte_us)
     if d.kind == HDD:
         service += disk_us(d, s, lba, write)
         d.lba = lba + pages
@@ -105,21 +103,19 @@ def serve_part(
 @inner
 def serve_pages(d: Any, s: Any, t: float, lba: int, pages: int, write: int, ground: int) -> float:
     """Serve a run of pages, split into stripes over the channels; the last part ends it."""
-    size = float(pages * s.page_bytes)
     if write:
         d.write_bytes[ground] += pages * s.page_bytes
     else:
         d.read_bytes[ground] += pages * s.page_bytes
-    if pages <= s.stripe or d.channels == 1:
-        return float(serve_part(d, s, t, lba, pages, size, write, ground))
-    parts = (pages + s.stripe - 1) // s.stripe
+    most = s.stripe if d.channels > 1 else pages
     finish = t
-    for k in range(parts):
-        first, last = k * pages // parts, (k + 1) * pages // parts
-        part = float((last - first) * s.page_bytes)
-        end = serve_part(d, s, t, lba + first, last - first, part, write, ground)
-        finish = max(finish, end)
-    return finish
+    at, left = lba, pages
+    while left > 0:
+        count = min(most, left)
+        finish = max(finish, serve_part(d, s, t, at, count, write, ground))
+        at += count
+        left -= count
+    return float(finish)
 
 
 @inner
@@ -127,7 +123,7 @@ def nominal_us(d: Any, s: Any, pages: int, write: int) -> float:
     """Mean service time of a run of pages at a random position, without queueing or noise."""
     base = d.write_us if write else d.read_us
     mean = d.noise_base + d.noise_exp if d.noise_exp > 0.0 else 1.0
-    total = base * mean + pages * s.page_bytes / (d.write_bw if write else d.read_bw)
+    total = base * mean + pages * s.page_bytes * (d.write_byte_us if write else d.read_byte_us)
     if d.kind == HDD:
         longest = d.seek_write if write else d.seek_read
         total += d.seek_us + longest * (8.0 / 15.0) + 0.5 * d.turn_us

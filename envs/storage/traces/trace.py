@@ -48,6 +48,7 @@ class Trace:
     notes: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
+        """Check every array."""
         sizes = {len(self.t_us), len(self.page), len(self.npages), len(self.write)}
         if self.response_us is not None:
             sizes.add(len(self.response_us))
@@ -63,6 +64,7 @@ class Trace:
             raise ScenarioError(f"t_us[{bad}]", float(self.t_us[bad]), "finite, rising times")
 
     def __len__(self) -> int:
+        """How many requests there are."""
         return len(self.page)
 
     @staticmethod

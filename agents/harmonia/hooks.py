@@ -1,0 +1,296 @@
+"""The compiled hooks of the storage agents: decide, collect rewards, learn.
+
+One set of functions for every agent and ablation, steered by :data:`RULES`, so that the engine's
+driver is compiled once.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from hybridrl.agents.common.compiled_q import (
+    EXPLORATION,
+    Brain,
+    act,
+    new_wait,
+    remember,
+)
+from hybridrl.agents.common.compiled_update import copy_weights, train
+from hybridrl.agents.harmonia.rewards import (
+    inverse_latency,
+    migration_reward,
+    page_cost,
+    pingpong_penalty,
+    sibyl_code_reward,
+    sibyl_reward,
+)
+from hybridrl.agents.harmonia.state import (
+    AGENT,
+    CDE,
+    INVERSE,
+    LOG,
+    PAGE_COST,
+    SIBYL,
+    Minds,
+)
+from hybridrl.envs.storage.kernels.candidates import apply_choices, candidates
+from hybridrl.envs.storage.kernels.compiled import inner
+from hybridrl.envs.storage.kernels.drivers import Hooks
+from hybridrl.envs.storage.kernels.features import page_bins, request_bins
+from hybridrl.envs.storage.kernels.records import Engine
+
+HOT = 4  # accesses that make a page hot
+SHORT = 4  # pages of a request that counts as random
+
+
+@inner
+def hide(bins: Any, blind: int) -> None:
+    """Without coordination: the features that the other agent's doing shows in are 0."""
+    if blind:
+        bins[4] = 0
+        bins[5] = 0
+        bins[6] = 0
+
+
+@inner
+def cde_device(e: Engine) -> int:
+    """Hot or random writes go to the fastest device, cold sequential ones to the slowest."""
+    s = e.sys[0]
+    if not s.write:
+        return np.int64(e.page[s.page].loc)
+    hot = e.page[s.page].count + 1 >= HOT
+    random = s.sequential == 0 and s.npages <= SHORT
+    return np.int64(0) if hot or random else np.int64(s.devices - 1)
+
+
+@inner
+def place(e: Engine, p: Minds) -> int:
+    """The placement agent's device for the current request."""
+    s = e.sys[0]
+    r = p.rules[0]
+    now = p.now
+    request_bins(e, now)
+    if r.six:
+        now[0], now[1] = now[1], now[0]
+    else:
+        hide(now, r.blind)
+    if r.placer != AGENT:
+        return cde_device(e) if r.placer == CDE else np.int64(0)
+    brain = Brain(
+        p.p_knobs, p.p_acting, p.p_learned, p.p_counts, p.p_memory, p.p_returns, p.p_tiles
+    )
+    if r.reward == PAGE_COST:
+        look_up(p, brain, s.page, s.i)
+    elif r.open == 2:
+        remember(brain, p.before, r.action, r.value, now, r.place_gamma)
+    for k in range(8):
+        p.before[k] = now[k]
+    r.open = 1
+    if s.i < r.warm:
+        return cde_device(e)
+    return act(brain.knobs, brain.counts, brain.acting, now)
+
+
+@inner
+def look_up(p: Minds, brain: Brain, page: int, i: int) -> None:
+    """Does this request end a followed placement, and is there a place to follow its own?"""
+    r = p.rules[0]
+    size = len(p.follow)
+    at = (page * 2654435761 >> 8) & (size - 1)
+    f = p.follow[at]
+    r.closing, r.slot = -1, -1
+    if f.live and f.page == page and i - f.start <= r.horizon:
+        r.closing = at
+    if not f.live or f.page == page or i - f.start > r.horizon:
+        if f.live and r.closing < 0:
+            end_unused(p, brain, at)
+        r.slot = at
+    r.sweep = (r.sweep + 1) & (size - 1)
+    old = p.follow[r.sweep]
+    if old.live and r.sweep != at and i - old.start > r.horizon:
+        end_unused(p, brain, r.sweep)
+
+
+@inner
+def end_unused(p: Minds, brain: Brain, at: int) -> None:
+    """A followed page was not accessed again in time: only the placement itself cost."""
+    f = p.follow[at]
+    f.live = 0
+    remember(brain, f.bins, f.action, f.cost, f.bins, 0.0)
+
+
+@inner
+def follow_page(e: Engine, p: Minds) -> None:
+    """The current request was served: end the placement it followed, begin its own."""
+    s = e.sys[0]
+    r = p.rules[0]
+    latency = s.latency / r.unit
+    brain = Brain(
+        p.p_knobs, p.p_acting, p.p_learned, p.p_counts, p.p_memory, p.p_returns, p.p_tiles
+    )
+    if r.closing >= 0:
+        f = p.follow[r.closing]
+        read = 0.0 if s.write else latency
+        value = f.cost + page_cost(0.0, 0.0, read, r.scale)
+        remember(brain, f.bins, f.action, value, p.before, r.place_gamma)
+        f.live = 0
+    if r.slot >= 0:
+        f = p.follow[r.slot]
+        written = latency if s.write else 0.0
+        f.page, f.start, f.action, f.live = s.page, s.i, s.device, 1
+        f.cost = page_cost(written, r.evict_weight * s.evict_us / r.unit, 0.0, r.scale)
+        for k in range(8):
+            f.bins[k] = p.before[k]
+
+
+@inner
+def reward_of(e: Engine, r: Any) -> float:
+    """The placement reward of the request that was just served."""
+    s = e.sys[0]
+    latency = s.latency / r.unit
+    if r.reward == INVERSE:
+        return inverse_latency(latency)
+    if r.reward == LOG:
+        return -np.log(max(0.1, latency)) - r.evict_weight * np.log(1.0 + s.evict_us / r.unit)
+    if r.reward == SIBYL:
+        return sibyl_reward(latency, s.evicted, s.evict_us / r.unit)
+    return sibyl_code_reward(s.latency / 1000.0, s.evicted)
+
+
+@inner
+def served(e: Engine, p: Minds) -> None:
+    """After every request: rewards of both agents, and training when it is due."""
+    s = e.sys[0]
+    r = p.rules[0]
+    if s.decided and r.open == 1:
+        if r.reward == PAGE_COST:
+            follow_page(e, p)
+        else:
+            r.value = reward_of(e, r)
+        r.action = s.device
+        r.open = 2
+    if s.interval:
+        r.mean += 0.001 * (inverse_latency(s.latency / r.unit) - r.mean)
+        mature(e, p)
+    if s.i % r.every == 0 and r.learning:
+        learn(p)
+
+
+@inner
+def learn(p: Minds) -> None:
+    """Both agents train, then act with what they learned."""
+    r = p.rules[0]
+    if r.placer == AGENT:
+        placer = Brain(
+            p.p_knobs, p.p_acting, p.p_learned, p.p_counts, p.p_memory, p.p_returns, p.p_tiles
+        )
+        train(placer, r.place_batches)
+        copy_weights(placer)
+        explore_less(placer.knobs, placer.counts, r)
+    if r.move_batches:
+        mover = Brain(
+            p.m_knobs, p.m_acting, p.m_learned, p.m_counts, p.m_memory, p.m_returns, p.m_tiles
+        )
+        train(mover, r.move_batches)
+        copy_weights(mover)
+        explore_less(mover.knobs, mover.counts, r)
+
+
+@inner
+def explore_less(knobs: Any, counts: Any, r: Any) -> None:
+    """Let the exploration probability fall towards its last value."""
+    if knobs[EXPLORATION] > r.explore_last:
+        knobs[EXPLORATION] = max(r.explore_last, knobs[EXPLORATION] * r.explore_fall)
+        new_wait(knobs, counts)
+
+
+@inner
+def open_window(e: Engine, p: Minds, ticket: int) -> None:
+    """From now on latencies count for a migration decision."""
+    s = e.sys[0]
+    r = p.rules[0]
+    t = p.tickets[ticket]
+    t.start, t.sum = s.i, s.latency_sum
+    p.windows[r.last & 255] = ticket
+    r.last += 1
+
+
+@inner
+def mature(e: Engine, p: Minds) -> None:
+    """Open windows of completed moves; give the reward of windows that are full.
+
+    All windows are equally long, so they end in the order they began, and a window's sum is a
+    difference of two running sums: constant time a request.
+    """
+    s = e.sys[0]
+    r = p.rules[0]
+    while r.seen < s.done_count:
+        tag = s.done_tag[r.seen & 63]
+        r.seen += 1
+        if tag >= 0 and p.tickets[tag & 255].live == tag + 1:
+            open_window(e, p, tag & 255)
+    while r.first < r.last and s.i - p.tickets[p.windows[r.first & 255]].start >= r.window:
+        at = p.windows[r.first & 255]
+        r.first += 1
+        t = p.tickets[at]
+        count = s.i - t.start
+        value = migration_reward(count, (s.latency_sum - t.sum) / r.unit, t.penalty)
+        page_bins(e, t.page, p.after)
+        hide(p.after, r.blind)
+        mover = Brain(
+            p.m_knobs, p.m_acting, p.m_learned, p.m_counts, p.m_memory, p.m_returns, p.m_tiles
+        )
+        remember(mover, p.ticket_bins[at], t.action, value, p.after, r.move_gamma)
+        t.live = 0
+
+
+@inner
+def warm_move(e: Engine, k: int, r: Any) -> int:
+    """Warm-up of the migration agent: every other hot page moves up, every other cold one down."""
+    s = e.sys[0]
+    c = e.cand[k]
+    x = r.coin
+    x ^= x << np.uint64(13)
+    x ^= x >> np.uint64(7)
+    x ^= x << np.uint64(17)
+    r.coin = x
+    if x & np.uint64(1):
+        return np.int64(c.device)
+    if e.page[c.page].count >= HOT:
+        return np.int64(max(0, c.device - 1))
+    return np.int64(min(s.devices - 1, c.device + 1))
+
+
+@inner
+def migrate(e: Engine, p: Minds) -> None:
+    """The migration agent's devices for the candidates."""
+    s = e.sys[0]
+    r = p.rules[0]
+    if r.move_batches == 0:
+        return
+    knobs, counts, acting = p.m_knobs, p.m_counts, p.m_acting
+    count = candidates(e)
+    for k in range(count):
+        c = e.cand[k]
+        bins = p.ticket_bins[r.ticket & 255]
+        page_bins(e, c.page, bins)
+        hide(bins, r.blind)
+        c.choice = warm_move(e, k, r) if s.i < r.warm else act(knobs, counts, acting, bins)
+        t = p.tickets[r.ticket & 255]
+        t.page, t.action, t.penalty, t.live = c.page, c.choice, 0.0, r.ticket + 1
+        if c.choice != c.device:
+            q = e.page[c.page]
+            moved = s.migrations + 1 - q.migr if q.migr > 0 else 0
+            t.penalty = pingpong_penalty(2.0 * r.mean, s.i + 1 - q.last, moved)
+        c.tag = r.ticket
+        r.ticket += 1
+    apply_choices(e, count)
+    for k in range(count):
+        c = e.cand[k]
+        if c.accepted == 0:
+            open_window(e, p, c.tag & 255)
+
+
+HOOKS = Hooks(place=place, served=served, migrate=migrate)

@@ -1,0 +1,225 @@
+"""Demonstrations of parking: what planners and the trained policy do, as the environment saw it.
+
+A planner solves the scene of a reset; the environment is then driven along its path, and only what
+the environment returned is kept. Episodes that do not end parked are dropped: the next seed takes
+their place. Every seed stands in the metadata, so that an episode can be driven again.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import gymnasium as gym
+import numpy as np
+from numpy.typing import NDArray
+
+from hybridrl.datasets.npz import read_npz, write_npz
+from hybridrl.datasets.offline import OfflineDataset
+from hybridrl.datasets.registry import Made, MakeOptions
+from hybridrl.datasets.ticks import Ticks
+from hybridrl.envs.parking.env import ParkingEnv
+from hybridrl.envs.parking.following import decisions_of, motions_of
+from hybridrl.planners.base import Planner
+from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.path import Path as Drive
+from hybridrl.planners.registry import make_planner
+
+EPISODES = 1000  # unless asked otherwise
+CHUNK = 20  # episodes in a file of the work folder
+ATTEMPTS = 100  # scenes without a single success before giving up
+BUDGET = 5.0  # CPU seconds a scene; both kinds of planner end long before
+
+
+class Kind(NamedTuple):
+    """One kind of demonstration.
+
+    Args:
+        planner: Registered name.
+        options: Of the planner.
+        discrete: Whether actions are the 42 motions, with hand-over inside the step.
+        acts: Half a line for the description.
+    """
+
+    planner: str
+    options: dict[str, Any]
+    discrete: bool
+    acts: str
+
+
+KINDS: dict[str, Kind] = {
+    "planner-v0": Kind("best-of", {"thorough": False}, False, "paths of the best-of planner"),
+    "planner-discrete-v0": Kind(
+        "random-rs-64", {}, True, "the best of 64 random drives with Reeds-Shepp hand-over"
+    ),
+    "policy-v0": Kind("hope-ppo", {}, False, "drives of the shipped hope-ppo policy"),
+    "policy-discrete-v0": Kind("hope-ppo", {}, True, "drives of the shipped hope-ppo policy"),
+}
+
+
+def make(name: str, options: MakeOptions) -> Made:
+    """Episodes that end parked, as many as asked for.
+
+    Args:
+        name: ``parking/<level>/<kind>``, a kind of :data:`KINDS`.
+        options: Seed, size, work folder, progress.
+
+    Raises:
+        ScenarioError: If the planner solves none of many scenes.
+    """
+    _, level, kind_name = name.split("/")
+    kind = KINDS[kind_name]
+    env = gym.make(env_id(level), **env_keywords(kind))
+    spec = env.spec
+    assert spec is not None
+    wanted = options.rows if options.rows is not None else (options.episodes or EPISODES)
+    with env, options.progress(wanted) as ticker:
+        parts = list(_chunks(env, kind, options, wanted, ticker))
+    dataset = OfflineDataset.concatenate(*(part for part, _ in parts))
+    seeds = [seed for _, more in parts for seed in more]
+    if options.rows is not None:
+        dataset = dataset.head(options.rows)
+    facts = {
+        "recipe": name, "level": level, "env": spec.id, "env_kwargs": env_keywords(kind),
+        "planner": kind.planner, "planner_options": kind.options, "budget_s": BUDGET,
+        "seed": options.seed, "seeds": seeds[: dataset.n_episodes],
+        "weights_sha256": policy_sha256(kind),
+    }  # fmt: skip
+    return Made(
+        dataset=OfflineDataset.concatenate(dataset, **facts),
+        env=spec,
+        algorithm=kind.planner,
+        description=f"{kind.acts}, driven in {spec.id}; every episode ends parked",
+    )
+
+
+def env_id(level: str) -> str:
+    """The registered environment of a level."""
+    return f"hybridrl/Parking-{level.capitalize()}-v0"
+
+
+def env_keywords(kind: Kind) -> dict[str, Any]:
+    """Keywords of the environment in which a kind of demonstration is driven."""
+    return {"action_type": "discrete", "rs": "auto"} if kind.discrete else {}
+
+
+def reset_seed(seed: int, attempt: int) -> int:
+    """Seed of the environment for the k-th scene that is tried."""
+    return int(np.random.SeedSequence((seed, attempt)).generate_state(1)[0] >> 1)
+
+
+def policy_sha256(kind: Kind) -> str | None:
+    """Checksum of the weights that acted, where a policy did."""
+    planner = make_planner(kind.planner, **kind.options)
+    network = getattr(planner, "network", None)
+    return None if network is None else network.description.get("sha256")
+
+
+def demonstrate(
+    env: gym.Env[Any, Any], planner: Planner, seed: int, discrete: bool = False
+) -> dict[str, Any] | None:
+    """Plan the scene of a reset, drive it, and keep what the environment returned.
+
+    Args:
+        env: A parking environment.
+        planner: Who solves it.
+        seed: Of the reset, and of the planner's draws.
+        discrete: Whether the actions are the 42 motions; the planner's path must consist of them
+            up to the hand-over, which the environment drives itself.
+
+    Returns:
+        Columns of :class:`OfflineDataset`, or ``None`` where it did not end parked.
+    """
+    observation, _ = env.reset(seed=seed)
+    parking = env.unwrapped
+    assert isinstance(parking, ParkingEnv)
+    result = planner.plan(parking.scenario, budget=BUDGET, seed=seed % 2**31)
+    if result.path is None:
+        return None
+    actions = _discrete(parking, result.path) if discrete else _continuous(parking, result.path)
+    seen, rows, info = [observation], [], {"is_success": False}
+    for action in actions:
+        observation, reward, terminated, truncated, info = env.step(action)
+        seen.append(observation)
+        rows.append((action, reward, terminated, truncated))
+        if terminated or truncated:
+            break
+    if not rows or not info["is_success"]:
+        return None
+    names = ("actions", "rewards", "terminations", "truncations")
+    columns = {
+        name: np.array(data) for name, data in zip(names, zip(*rows, strict=True), strict=True)
+    }
+    return {**columns, "observations": _joined(seen[:-1]), "next_observations": _joined(seen[1:])}
+
+
+def _continuous(env: ParkingEnv, path: Drive) -> Iterator[NDArray[np.float32]]:
+    yield from decisions_of(path, env.task.vehicle)
+
+
+def _discrete(env: ParkingEnv, path: Drive) -> Iterator[int]:
+    """The motions of a path, each until the environment has driven its part of it."""
+    rows = env.task.rows
+    for motion, left in motions_of(path, env.task.vehicle):
+        while left > 1e-6:
+            before = float(rows["path_length"][0])
+            yield motion
+            driven = float(rows["path_length"][0]) - before
+            if driven <= 0.0:
+                return  # blocked: this is not the path's motion
+            left -= driven
+
+
+def _chunks(
+    env: gym.Env[Any, Any], kind: Kind, options: MakeOptions, wanted: int, ticker: Ticks
+) -> Iterator[tuple[OfflineDataset, list[int]]]:
+    """Parts of episodes with their reset seeds; those that were kept before are read."""
+    planner = make_planner(kind.planner, **kind.options)
+    attempt = number = done = 0
+    while done < wanted:
+        most = CHUNK if options.rows is not None else min(CHUNK, wanted - done)
+        file = options.work / f"chunk-{number:05d}-{most}.npz"
+        facts = file.with_suffix(".json")
+        if not facts.exists():
+            _write_chunk(env, planner, kind, options.seed, attempt, most, file)
+        part, known = read_npz(file), json.loads(facts.read_text(encoding="utf-8"))
+        attempt = known["next_attempt"]
+        number += 1
+        more = len(part) if options.rows is not None else part.n_episodes
+        for _ in range(min(more, wanted - done)):
+            ticker.tick(f"{part.lengths.mean():.1f} decisions")
+        done += more
+        yield part, known["seeds"]
+
+
+def _write_chunk(
+    env: gym.Env[Any, Any], planner: Planner, kind: Kind, seed: int, attempt: int, most: int,
+    file: Path,
+) -> None:  # fmt: skip
+    episodes: list[OfflineDataset] = []
+    seeds: list[int] = []
+    first = attempt
+    spaces: dict[str, Any] = {
+        "observation_space": env.observation_space,
+        "action_space": env.action_space,
+    }
+    while len(episodes) < most:
+        if attempt - first >= ATTEMPTS and not episodes:
+            raise ScenarioError("level", kind.planner, f"one of whose {ATTEMPTS} scenes it solves")
+        own = reset_seed(seed, attempt)
+        attempt += 1
+        columns = demonstrate(env, planner, own, kind.discrete)
+        if columns is not None:
+            episodes.append(OfflineDataset(**columns, **spaces))
+            seeds.append(own)
+    write_npz(OfflineDataset.concatenate(*episodes), file)
+    facts = {"next_attempt": attempt, "seeds": seeds}
+    partial = file.with_suffix(".partial")
+    partial.write_text(json.dumps(facts), encoding="utf-8")
+    partial.replace(file.with_suffix(".json"))
+
+
+def _joined(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:
+    return {key: np.array([one[key] for one in seen]) for key in seen[0]}

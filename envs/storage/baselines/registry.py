@@ -1,0 +1,51 @@
+"""EVERY baseline, one table."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from hybridrl.envs.storage.baselines.arc import arc
+from hybridrl.envs.storage.baselines.heuristics import heuristic
+from hybridrl.envs.storage.baselines.ordered import belady, horizon, lfu
+from hybridrl.envs.storage.policy import Policy
+from hybridrl.planners.errors import UnknownNameError
+
+NORMALISER = "fast_only"
+_h = partial(partial, heuristic)
+
+POLICIES: dict[str, Callable[[], Policy]] = {
+    "fast_only": _h("fast_only", "fast", unlimited=True),
+    "slow_only": _h("slow_only", "slow"),
+    "random": _h("random", "random"),
+    "cde": _h("cde", "cde"),
+    "hps": _h("hps", "stay", moves=True),
+    "lru_write": _h("lru_write", "fast"),
+    "lru_all": _h("lru_all", "fast", reads=True),
+    "lfu": lfu,
+    "arc": arc,
+    "static_topk": _h("static_topk", "target", reads=True, clairvoyant=True),
+    "cde+hps": _h("cde+hps", "cde", moves=True),
+    "lru_write+hps": _h("lru_write+hps", "fast", moves=True),
+}
+# The family whose best member, by mean latency, is `oracle` (storage.md 8).
+ORACLES: dict[str, Callable[[], Policy]] = {
+    "oracle_belady": belady,
+    "oracle_r0": partial(horizon, 0.0),
+    "oracle_r0.01": partial(horizon, 0.01),
+    "oracle_r0.1": partial(horizon, 0.1),
+    "oracle_r1": partial(horizon, 1.0),
+    "oracle_topk": _h("oracle_topk", "target", reads=True, clairvoyant=True),
+}
+
+
+def make_policy(name: str) -> Policy:
+    """A baseline or a member of the oracle family by name.
+
+    Raises:
+        UnknownNameError: If there is no such policy.
+    """
+    known = {**POLICIES, **ORACLES}
+    if name not in known:
+        raise UnknownNameError("storage policy", name, known)
+    return known[name]()
