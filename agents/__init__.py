@@ -10,8 +10,11 @@ if __name__ != "hybridrl.agents":
 _HOMES = {
     "DARC": "hybridrl.agents.darc",
     "H2O": "hybridrl.agents.h2o",
+    "Harmonia": "hybridrl.agents.harmonia",
     "HopePPO": "hybridrl.agents.hope",
+    "HopeSAC": "hybridrl.agents.hope",
     "IQL": "hybridrl.agents.iql",
+    "Sibyl": "hybridrl.agents.sibyl",
 }
 
 

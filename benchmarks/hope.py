@@ -100,7 +100,7 @@ def run_chunk(config: RunConfig, folder: Path) -> dict[str, Any]:
         allow_reversed_goal=False,
     )
     seconds = (time.thread_time() - began) / count
-    episodes = [_episode(simulator, i, scenes[i], mode, seconds) for i in range(count)]
+    episodes = [episode_of(simulator, i, scenes[i], mode, seconds) for i in range(count)]
     with atomic_write(folder / "episodes.csv") as file:
         writer = csv.DictWriter(file, [f.name for f in fields(Episode)], lineterminator="\n")
         writer.writeheader()
@@ -114,7 +114,7 @@ def _network(weights: str, seed: int) -> HopeNetwork:
     return load_network(None if weights == "shipped" else weights.format(seed=seed))
 
 
-def _episode(
+def episode_of(
     simulator: ParkingSimulator, i: int, scene: Scenario, mode: Mode, seconds: float
 ) -> Episode:
     """The best roll-out of a scene, checked at 1 cm."""

@@ -13,6 +13,7 @@ import numpy as np
 
 from hybridrl.agents.hope.network import HopeNetwork
 from hybridrl.agents.hope.weights import load_network
+from hybridrl.agents.hope.widen import widened
 from hybridrl.benchmarks.hope_rollouts import drive_all
 from hybridrl.envs.parking.config import ParkingOptions
 from hybridrl.envs.parking.kernels.records import OUTCOMES, SUCCESS
@@ -46,7 +47,7 @@ def success_of(
         Share of successes, of outcomes, medians and means over successes.
     """
     made = ParkingOptions(**options)
-    scenes = fixed_scenes(scene_class, count, first_seed, made.spec)
+    scenes = fixed_scenes(scene_class, count, first_seed, made.range or made.spec, made.tasks[0])
     simulator = drive_all(network, scenes, deterministic=deterministic, seed=seed, **options)
     rows = simulator.batch.rows
     good = rows["outcome"] == SUCCESS
@@ -105,7 +106,8 @@ def train(
         n_envs: Scenes side by side.
         seed: Of everything.
         env_kwargs: More keywords of the environment.
-        start_from: A weights folder to begin with.
+        start_from: A weights folder to begin with; where the environment tells more than those
+            weights know, the new inputs begin with zero weight.
         **settings: Arguments of ``HopePPO``.
     """
     from stable_baselines3.common.logger import configure
@@ -119,6 +121,9 @@ def train(
     env = make_vec("hybridrl/Parking-Mixed-v0", n_envs, seed, level=level, **keywords)
     model = HopePPO(env=env, seed=seed, **settings)
     if start_from is not None:
+        inputs = model.policy.features_extractor.inputs
+        if load_network(start_from).inputs < inputs:
+            start_from = widened(start_from, inputs, out / "start")
         model.load_weights(start_from)
     model.set_logger(configure(str(out), ["stdout", "csv"]))
     began = time.perf_counter()

@@ -2,28 +2,31 @@
 
 from __future__ import annotations
 
-from pathlib import Path
+import math
+from pathlib import Path as FilePath
 from typing import Any
 
 from hybridrl.benchmarks.runs import write_json
+from hybridrl.envs.parking.kernels.records import DECISION_SECONDS
 from hybridrl.planners.base import Planner
 from hybridrl.planners.errors import ScenarioError
-from hybridrl.planners.path import PlanResult
+from hybridrl.planners.path import Path, PlanResult
+from hybridrl.planners.path_check import check_path
 from hybridrl.planners.registry import PLANNERS, make_planner
 from hybridrl.planners.scenario import Scenario, load_scenarios, require_free
 
 PICTURES = (".png", ".jpg", ".webp")
 FILMS = (".gif", ".mp4")
-KEEP_DISTANCE = ("best-of", "hybrid-astar", "rrt-connect", "rrt-star")
+KEEP_DISTANCE = ("auto", "best-of", "hybrid-astar", "rrt-connect", "rrt-star")
 
 
 def plan_file(
-    file: Path,
+    file: FilePath,
     planner: str,
     budget: float = 2.0,
     seed: int = 0,
-    plot: Path | None = None,
-    out: Path | None = None,
+    plot: FilePath | None = None,
+    out: FilePath | None = None,
     clearance: float | None = None,
 ) -> list[dict[str, Any]]:
     """Plan every scenario of a JSON file.
@@ -38,7 +41,8 @@ def plan_file(
         clearance: Distance to keep from all obstacles, metres, where start and goal allow it.
 
     Returns:
-        One JSON object a scenario: that of ``PlanResult`` and the scenario's ``id``.
+        One JSON object a scenario: that of ``PlanResult``, the scenario's ``id`` and the path's
+        ``segments``.
 
     Raises:
         ScenarioError: If the file or a scenario in it cannot be used, or the plot cannot be made.
@@ -56,12 +60,43 @@ def plan_file(
     answers = []
     for scenario in scenarios:
         result = solver.plan(scenario, budget=budget, seed=seed)
-        answers.append({"scenario": scenario.id, **result.to_json()})
+        parts = segments(result.path, scenario) if result.path else []
+        answers.append({"scenario": scenario.id, **result.to_json(), "segments": parts})
         if plot:
             draw(scenario, result, plot)
     if out:
         write_json(out, answers)
     return answers
+
+
+def segments(path: Path, scenario: Scenario) -> list[dict[str, Any]]:
+    """The arcs of a path, one JSON object each, in the order in which they are driven.
+
+    Args:
+        path: From the scenario's start.
+        scenario: Whose vehicle drives among whose obstacles.
+
+    Returns:
+        ``gear`` (``forward`` or ``reverse``), ``curvature`` (1/m, left positive), ``length``
+        (metres), ``clearance`` (smallest distance to an obstacle along it, metres; ``null`` without
+        any) and ``seconds`` (half a second for each decision that drives it).
+    """
+    step = scenario.vehicle.max_speed * DECISION_SECONDS
+    parts = []
+    arcs = zip(path.knots.tolist(), path.curvatures.tolist(), path.lengths.tolist(), strict=False)
+    for (x, y, heading), curvature, length in arcs:
+        arc = Path.from_arcs((x, y, heading), [(curvature, length)])
+        gap = check_path(arc, scenario).clearance
+        parts.append(
+            {
+                "gear": "forward" if length > 0 else "reverse",
+                "curvature": curvature,
+                "length": abs(length),
+                "clearance": gap if math.isfinite(gap) else None,
+                "seconds": arc.decisions(step) * DECISION_SECONDS,
+            }
+        )
+    return parts
 
 
 def _solver(name: str, clearance: float | None) -> Planner:
@@ -73,7 +108,7 @@ def _solver(name: str, clearance: float | None) -> Planner:
     return make_planner(name, clearance=clearance)
 
 
-def draw(scenario: Scenario, result: PlanResult, file: Path) -> None:
+def draw(scenario: Scenario, result: PlanResult, file: FilePath) -> None:
     """A picture of the whole manoeuvre, or with a film's suffix the drive itself.
 
     Without a path there is nothing to film: the picture then shows the scene alone.
@@ -89,7 +124,7 @@ def draw(scenario: Scenario, result: PlanResult, file: Path) -> None:
         save_plan(file, scenario, result)
 
 
-def require_suffix(option: str, file: Path, suffixes: tuple[str, ...]) -> None:
+def require_suffix(option: str, file: FilePath, suffixes: tuple[str, ...]) -> None:
     """Refuse a file name whose suffix names no form that can be written.
 
     Raises:

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hybridrl.benchmarks.speed import Subject
 from hybridrl.benchmarks.speed_gap import gap_subjects
+from hybridrl.benchmarks.speed_storage_agents import storage_agent_subjects
 from hybridrl.envs.parking.kernels.action_mask import free_lengths
 from hybridrl.envs.parking.kernels.lidar import cast_rays
 from hybridrl.envs.parking.kernels.records import ACTIONS, LANES, RAYS
@@ -243,4 +244,5 @@ FAMILIES: dict[str, Callable[[int], list[Subject]]] = {
     "parking": parking_subjects,
     "planners": planner_subjects,
     "gap": gap_subjects,
+    "storage-agents": storage_agent_subjects,
 }

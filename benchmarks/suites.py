@@ -59,6 +59,23 @@ _HOPE = {"decisions": 200, "profile": "default", "weights": "shipped"}
 # Weights of the policy rows, and a folder with weights trained for each variant, if there is one.
 _BEYOND = {"weights": "shipped", "tuned": ""}
 
+# Systems with closed replay at depth 1; `-open` replays the arrivals, `-shift` changes the workload
+# half-way.
+STORAGE_SYSTEMS = tuple(
+    f"{system}{mode}"
+    for mode in ("", "-open", "-shift")
+    for system in ("perf", "cost", "tri", "quad")
+)
+STORAGE_WORKLOADS = (
+    *("hm_1", "mds_0", "prn_1", "proj_0", "proj_2", "proj_3", "prxy_0", "prxy_1", "rsrch_0"),
+    *("src1_0", "stg_1", "usr_0", "wdev_2", "web_1", "vdi_mix", "ycsb_a", "ycsb_d"),
+)
+STORAGE_POLICIES = (
+    *("fast_only", "slow_only", "random", "cde", "hps", "lru_write", "lru_all", "lfu", "arc"),
+    *("static_topk", "cde+hps", "lru_write+hps", "sibyl", "harmonia", "harmonia-default"),
+    *("harmonia-place", "harmonia-move", "harmonia-blind", "harmonia-cold", "oracle"),
+)
+
 SUITES: dict[str, Suite] = {
     "parking": Suite(
         title="Planners on the parking benchmark",
@@ -96,6 +113,33 @@ SUITES: dict[str, Suite] = {
         },
         reproduces="HOPE (arXiv 2405.20579)",
     ),
+    "hope-ablation": Suite(
+        title="What each part of HOPE is worth",
+        module="hybridrl.benchmarks.hope_ablation",
+        envs=PARKING_CLASSES[:5],
+        agents=(
+            "full",
+            "mask-as-input",
+            "no-mask",
+            "no-reeds-shepp",
+            "transformer",
+            "no-curriculum",
+            "sampled-contact",
+            "gaussian-mask",
+            "normalised",
+            "hope-sac",
+            "sb3-ppo",
+            "sb3-sac",
+            "random-1",
+            "random-64",
+        ),
+        tiers={
+            "smoke": {"scenes": 2, "samples": 64, "sac_samples": 16, "over": {"n_envs": 2}},
+            "quick": {"scenes": 50, "samples": 200_000, "sac_samples": 20_000, "over": {}},
+            "cpu": {"scenes": 500, "samples": 2_000_000, "sac_samples": 200_000, "over": {}},
+            "full": {"scenes": 2000, "samples": 6_000_000, "sac_samples": 2_000_000, "over": {}},
+        },
+    ),
     "parking-beyond": Suite(
         title="What each demand of a real car costs",
         module="hybridrl.benchmarks.parking_beyond",
@@ -128,6 +172,74 @@ SUITES: dict[str, Suite] = {
             "full": {"scenes": 1000, "budget": 2.0, "long": 10.0, **_BEYOND},
         },
     ),
+    "gap-estimator": Suite(
+        title="H2O's gap estimate where the gap is known exactly",
+        module="hybridrl.benchmarks.gap_estimator",
+        envs=("planted", "zero", "ratio"),
+        agents=("h2o", "h2o-public"),
+        tiers={
+            "smoke": {"updates": 5, "rows": 500, "fresh": 100},
+            "quick": {"updates": 1000, "rows": 10_000, "fresh": 2000},
+            "cpu": {"updates": 3000, "rows": 20_000, "fresh": 2000},
+            "full": {"updates": 20_000, "rows": 100_000, "fresh": 2000},
+        },
+        seeds=5,
+    ),
+    "gap-pendulum": Suite(
+        title="H2O and its rivals on the pendulum with a planted gap",
+        module="hybridrl.benchmarks.gap_pendulum",
+        envs=tuple(
+            f"{gap}-{rows}"
+            for rows in (200, 1000)
+            for gap in ("GainX2.5", "GravityX2", "Morph", "Wind", "Delay2")
+        ),
+        agents=(
+            "sac-sim",
+            "sac-offline",
+            "iql",
+            "mixture",
+            "darc",
+            "h2o",
+            "h2o-no-ratio",
+            "h2o-no-gap",
+            "h2o-no-penalty",
+            "h2o-public",
+        ),
+        tiers={
+            "smoke": {"updates": 30},
+            "quick": {"updates": 1500},
+            "cpu": {"updates": 4500},
+            "full": {"updates": 9000},
+        },
+        seeds=5,
+    ),
+    "gap-mujoco": Suite(
+        title="H2O and its rivals on HalfCheetah with a planted gap",
+        module="hybridrl.benchmarks.gap_mujoco",
+        envs=tuple(
+            f"{gap}-{data}"
+            for data in ("medium-replay", "medium")
+            for gap in ("GravityX2", "FrictionX0.3", "JointNoise", "Bullet")
+        ),
+        agents=(
+            "sac-sim",
+            "iql",
+            "mixture",
+            "darc",
+            "h2o",
+            "h2o-no-ratio",
+            "h2o-no-gap",
+            "h2o-public",
+        ),
+        tiers={
+            "smoke": {"updates": 10},
+            "quick": {"updates": 5_000},
+            "cpu": {"updates": 30_000},
+            "full": {"updates": 1_000_000},
+        },
+        seeds=3,
+        reproduces="H2O (arXiv 2206.13464), Table 1",
+    ),
     "gap-size": Suite(
         title="One-step gap of every simulator",
         module="hybridrl.benchmarks.gap_size",
@@ -139,6 +251,20 @@ SUITES: dict[str, Suite] = {
             "cpu": {"steps": 2000},
             "full": {"steps": 20000},
         },
+    ),
+    "storage": Suite(
+        title="Placement and migration in hybrid storage",
+        module="hybridrl.benchmarks.storage",
+        envs=STORAGE_SYSTEMS,
+        agents=STORAGE_POLICIES,
+        tiers={
+            "smoke": {"scale": 0.1, "workloads": ("stg_1", "web_1")},
+            "quick": {"scale": 0.1, "workloads": STORAGE_WORKLOADS},
+            "cpu": {"scale": 1.0, "workloads": STORAGE_WORKLOADS},
+            "full": {"scale": 4.0, "workloads": STORAGE_WORKLOADS},
+        },
+        seeds=3,
+        reproduces="Harmonia (arXiv 2503.20507), Sibyl (arXiv 2205.07394)",
     ),
 }
 

@@ -14,7 +14,7 @@ import gymnasium as gym
 
 from hybridrl.agents.registry import ENV_KEY, RUN_KEYS, agent_class, resolve
 from hybridrl.benchmarks.evaluate import evaluate_one, summary, write_episodes
-from hybridrl.benchmarks.runs import RunConfig, RunResult, execute, read_json, write_json
+from hybridrl.benchmarks.runs import RunConfig, RunResult, execute
 from hybridrl.planners.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -110,6 +110,9 @@ def remove(path: Path) -> None:
 def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     """The work of a training run: learn, save, evaluate; goes on from a checkpoint if there is one.
 
+    On a CPU, in an environment that tells its state, a run that was killed and goes on ends with
+    the weights of an uninterrupted one, bit for bit.
+
     Args:
         config: ``settings`` as :func:`train_config` makes them.
         folder: Of the run.
@@ -119,17 +122,19 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     """
     from stable_baselines3.common.logger import configure
 
-    from hybridrl.agents.common.checkpoint import load_checkpoint, save_weights
+    from hybridrl.agents.common.checkpoint import save_weights
+    from hybridrl.agents.common.training_state import load_training_state
 
     settings = config.settings
-    done = _steps_done(folder, settings)
+    state = _state_of(folder, settings)
+    done = int(state.name) if state else 0
     logs = folder / f"resumed-{done}" if done else folder
     logs.mkdir(exist_ok=True)
     kwargs = settings["env_kwargs"]
     venv = make_venv(config.env, kwargs, settings["n_envs"], config.seed, logs)
     model = build_model(config.agent, venv, settings, config.seed, settings["device"])
-    if done:
-        load_checkpoint(model, folder / "checkpoint")
+    if state:
+        load_training_state(model, state)
     formats = ["csv", "tensorboard"] if settings["tensorboard"] else ["csv"]
     model.set_logger(configure(str(logs), formats))
     model.learn(
@@ -192,14 +197,14 @@ def build_model(
     return model
 
 
-def _steps_done(folder: Path, settings: dict[str, Any]) -> int:
-    """Steps of the run's checkpoint; 0 without one, or where it was made with other settings."""
-    try:
-        before = read_json(folder / "checkpoint" / "settings.json")
-        counters = read_json(folder / "checkpoint" / "counters.json")
-    except OSError:
-        return 0
-    return int(counters["num_timesteps"]) if _lasting(before) == _lasting(settings) else 0
+def _state_of(folder: Path, settings: dict[str, Any]) -> Path | None:
+    """The run's newest checkpoint, unless it is missing or was made with other settings."""
+    from hybridrl.agents.common.training_state import newest_state, read_meta
+
+    state = newest_state(folder / "checkpoint")
+    if state is None:
+        return None
+    return state if _lasting(read_meta(state)["facts"]) == _lasting(settings) else None
 
 
 def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
@@ -210,7 +215,7 @@ def _lasting(settings: dict[str, Any]) -> dict[str, Any]:
 def _checkpoints(folder: Path, settings: dict[str, Any]) -> BaseCallback:
     from stable_baselines3.common.callbacks import BaseCallback
 
-    from hybridrl.agents.common.checkpoint import save_checkpoint
+    from hybridrl.agents.common.training_state import save_training_state
 
     every = max(1, settings["total_timesteps"] // CHECKPOINTS)
 
@@ -219,13 +224,15 @@ def _checkpoints(folder: Path, settings: dict[str, Any]) -> BaseCallback:
 
         saved = 0
 
+        def _on_training_start(self) -> None:
+            self.saved = self.num_timesteps
+
         def _on_step(self) -> bool:
             return True
 
         def _on_rollout_start(self) -> None:
             if self.num_timesteps - self.saved >= every:
                 self.saved = self.num_timesteps
-                save_checkpoint(self.model, folder / "checkpoint")
-                write_json(folder / "checkpoint" / "settings.json", settings)
+                save_training_state(self.model, folder / "checkpoint", keep=2, facts=settings)
 
     return Checkpoints()

@@ -23,6 +23,7 @@ from hybridrl.planners.errors import UnknownNameError
 _FACTS = "hybridrl"  # key of our facts in Minari's metadata
 _UNFINISHED = "unfinished_episodes"  # key of the episodes without end flag
 _MAIN = "main_data.hdf5"
+MOST_EPISODES = 100_000_000  # Minari makes a list of them before it reads any
 
 
 def store_root() -> Path:
@@ -71,7 +72,7 @@ def write_minari(
     """
     import minari
 
-    root = store_root() if root is None else root
+    root = store_root() if root is None else root.absolute()
     home = root / checked_id(name)
     if home.exists() and not replace:
         raise DatasetError("name", name, "a name that is not taken yet")
@@ -116,7 +117,9 @@ def read_minari(source: Any) -> OfflineDataset:
     parts = list(_read_episodes(data, indices))
     columns: dict[str, Any] = {name: stacked([part[name] for part in parts]) for name in parts[0]}
     ends = np.cumsum([len(part["rewards"]) for part in parts])
-    unfinished = set(metadata.get(_UNFINISHED, ()))
+    unfinished = metadata.get(_UNFINISHED, [])
+    if not isinstance(unfinished, list):
+        raise DatasetError(_UNFINISHED, unfinished, "a list of episodes")
     open_ends = ends[[k for k, index in enumerate(indices) if index in unfinished]]
     columns["truncations"][open_ends - 1] = False
     dataset = OfflineDataset(
@@ -221,6 +224,9 @@ def _open(source: Any) -> Any:
         for key in ("observation_space", "action_space"):  # or Minari would make the environment
             if not isinstance(metadata.get(key), str):
                 raise DatasetError(key, metadata.get(key), "a space in metadata.json")
+        count = metadata.get("total_episodes")
+        if not isinstance(count, int) or not 0 < count <= MOST_EPISODES:
+            raise DatasetError("total_episodes", count, f"1 to {MOST_EPISODES}")
         data = minari.MinariDataset(folder)
     except DatasetError:
         raise

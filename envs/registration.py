@@ -70,6 +70,29 @@ ENVS += tuple(
     else EnvRow(id, "hybridrl.envs.gap.env:GapEnv", None, kwargs, summary)
     for id, robot, kwargs, summary in gap_ids()
 )
+ENVS += (
+    EnvRow(
+        "hybridrl/HybridStorage-v0",
+        "hybridrl.envs.storage.env:StoragePlacementEnv",
+        "hybridrl.envs.storage.vector_env:StorageVectorEnv",
+        {},
+        "place written data on the devices of a hybrid storage system",
+    ),
+    EnvRow(
+        "hybridrl/HybridStorageMigration-v0",
+        "hybridrl.envs.storage.env:StorageMigrationEnv",
+        None,
+        {},
+        "move data between the devices in the background",
+    ),
+    EnvRow(
+        "hybridrl/HybridStorageJoint-v0",
+        "hybridrl.envs.storage.env:StorageJointEnv",
+        None,
+        {},
+        "placement and migration by one controller",
+    ),
+)
 
 
 def register_envs() -> None:

@@ -12,7 +12,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from hybridrl.cli_dataset import app as dataset_commands
+from hybridrl.cli_export import export
 from hybridrl.cli_parking import app as parking_commands
+from hybridrl.cli_storage import storage as storage_commands
 from hybridrl.console import (
     FAILED,
     Group,
@@ -84,7 +86,7 @@ def list_(kind: Kind, as_json: Json = False) -> None:
 @app.command()
 def plan(
     file: Annotated[Path, typer.Argument(help="Scenario JSON; docs/parking.md describes it.")],
-    planner: Annotated[str, typer.Option(help="A name of `list planners`.")] = "best-of",
+    planner: Annotated[str, typer.Option(help="A name of `list planners`.")] = "auto",
     budget: Annotated[float, typer.Option(min=0.001, help="CPU seconds a scenario.")] = 2.0,
     seed: Seed = 0,
     clearance: Annotated[
@@ -112,7 +114,7 @@ def plan(
 
 
 def _short(answer: dict[str, Any]) -> dict[str, Any]:
-    keys = ("scenario", "success", "length", "gear_changes", "clearance", "seconds")
+    keys = ("scenario", "planner", "success", "length", "gear_changes", "clearance", "seconds")
     return {key: answer[key] for key in keys}
 
 
@@ -282,7 +284,7 @@ def render(
     name: Annotated[str, typer.Argument(help="Gymnasium id, run folder or scenario JSON.")],
     out: Annotated[Path, typer.Option(help="GIF or MP4 to write; PNG for a scenario.")],
     seed: Seed = 0,
-    planner: Annotated[str, typer.Option(help="Who drives a scenario file.")] = "best-of",
+    planner: Annotated[str, typer.Option(help="Who drives a scenario file.")] = "auto",
     budget: Annotated[float, typer.Option(min=0.001, help="CPU seconds to plan it.")] = 2.0,
 ) -> None:
     """Write a picture or a film of an episode."""
@@ -307,8 +309,10 @@ def speed(
     show_records(f"speed of {what}, one core", records, as_json)
 
 
+app.command()(export)
 app.add_typer(dataset_commands, name="dataset")
 app.add_typer(parking_commands, name="parking")
+app.add_typer(storage_commands, name="storage")
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from hybridrl.planners.errors import UnknownNameError
 
 # name -> "module:Class", resolved on first use: listing names imports nothing.
 PLANNERS: dict[str, str] = {
+    "auto": "hybridrl.agents.hope.auto:AutoPlanner",
     "rs-shortest": "hybridrl.planners.reeds_shepp_shots:ShortestReedsShepp",
     "rs-any": "hybridrl.planners.reeds_shepp_shots:AnyReedsShepp",
     "hybrid-astar": "hybridrl.planners.hybrid_astar:HybridAStar",

@@ -24,7 +24,7 @@ from hybridrl.datasets.ticks import Progress, silent
 from hybridrl.planners.errors import ScenarioError
 
 REFERENCE_EPISODES = 100  # of random actions, as D4RL does it
-SCORED_EPISODES = 10  # of a level's deterministic policy
+SCORED_EPISODES = 10  # of each checkpoint's deterministic policy
 
 
 def choose(found: list[dict[str, Any]], random_return: float) -> dict[str, int]:
@@ -43,7 +43,8 @@ def choose(found: list[dict[str, Any]], random_return: float) -> dict[str, int]:
         raise ScenarioError("checkpoints", found, "at least one: train the behaviour policy")
     best = max(found, key=lambda entry: float(entry["return"]))
     third = random_return + (best["return"] - random_return) / 3.0
-    first = next(entry for entry in found if entry["return"] >= third)
+    # A best checkpoint below random is medium and expert in one.
+    first = next(entry for entry in found if entry["return"] >= min(third, best["return"]))
     return {"medium": int(first["step"]), "expert": int(best["step"])}
 
 
@@ -61,24 +62,21 @@ def publish(robot: str, folder: Path, target: Path, seed: int = 0) -> dict[str, 
     """
     row = behaviour(robot)
     low = random_return(row)
-    found = evaluations(folder)
+    found = [_scored(row, folder, entry["step"]) for entry in evaluations(folder)]
     levels = {}
+    target.mkdir(parents=True, exist_ok=True)
     for level, step in choose(found, low).items():
         tensors = read_tensors(folder / f"actor-{step}.safetensors")
-        target.mkdir(parents=True, exist_ok=True)
-        digest = write_tensors(tensors, target / f"{robot}-{level}.safetensors")
-        returns = evaluate(row, tensors, SCORED_EPISODES)
+        (scored,) = (entry for entry in found if entry["step"] == step)
         levels[level] = {
-            "step": step,
-            "sha256": digest,
-            "return": float(np.mean(returns)),
-            "returns": returns,
+            **scored,
+            "sha256": write_tensors(tensors, target / f"{robot}-{level}.safetensors"),
             "stochastic_return": float(np.mean(evaluate(row, tensors, SCORED_EPISODES, True))),
         }
     facts = {
         "format": FORMAT,
         "robot": robot,
-        "env": row.stock,
+        "env": row.env,
         "seed": seed,
         "settings": {"algorithm": "stable_baselines3.SAC", "steps": row.steps, **row.settings},
         "ref_min_score": low,
@@ -116,9 +114,16 @@ def levels_of(robot: str, work: Path, progress: Progress = silent) -> tuple[dict
 
 def random_return(row: Behaviour) -> float:
     """Mean return of 100 episodes of random actions: the lower reference."""
-    with gym.make(row.stock) as env:
+    with gym.make(row.env) as env:
         data = collect(env, random_policy(env.action_space), episodes=REFERENCE_EPISODES, seed=0)
     return float(data.returns().mean())
+
+
+def _scored(row: Behaviour, folder: Path, step: int) -> dict[str, Any]:
+    """A checkpoint's returns on more episodes than training had time for."""
+    tensors = read_tensors(folder / f"actor-{step}.safetensors")
+    returns = evaluate(row, tensors, SCORED_EPISODES)
+    return {"step": step, "return": float(np.mean(returns)), "returns": returns}
 
 
 def versions() -> dict[str, str]:

@@ -69,7 +69,7 @@ def finished(name: str, dataset: OfflineDataset, facts: dict[str, Any], **more: 
     }
     return Made(
         dataset=OfflineDataset.concatenate(dataset, **provenance),
-        env=behaviour(robot).stock,
+        env=behaviour(robot).env,
         algorithm="stable_baselines3.SAC",
         description=f"{level} data of {robot}, made locally with a small budget",
         metadata=references,
@@ -83,7 +83,7 @@ def _rollout(
     work = options.work / level
     work.mkdir(exist_ok=True)
     rows = row.rows if options.rows is None and options.episodes is None else options.rows
-    with gym.make(row.stock) as env:
+    with gym.make(row.env) as env:
         dataset = collect(
             env,
             BehaviourPolicy(level_tensors(facts, folder, level)),

@@ -11,8 +11,7 @@ class Behaviour(NamedTuple):
     """One robot.
 
     Args:
-        env: Id of the real environment; equal to ``stock`` step by step, and its state can be kept.
-        stock: Id that the datasets name as their environment.
+        env: Id of the real environment.
         steps: Environment steps of the training.
         every: Steps between checkpoints; each is evaluated and may become a level.
         rows: Transitions of a rolled-out dataset.
@@ -20,7 +19,6 @@ class Behaviour(NamedTuple):
     """
 
     env: str
-    stock: str
     steps: int
     every: int
     rows: int
@@ -43,17 +41,16 @@ _PENDULUM: dict[str, Any] = {  # as the agents on this task, h2o.md 5.2
 
 
 def _mujoco(robot: str, steps: int) -> Behaviour:
-    real = f"hybridrl/Gap-{robot}-GravityX2-Real-v0"
-    return Behaviour(real, f"{robot}-v5", steps, 5_000, 100_000, _MUJOCO)
+    return Behaviour(f"{robot}-v5", steps, 5_000, 100_000, _MUJOCO)
 
 
 _REAL_PENDULUM = "hybridrl/Gap-Pendulum-GravityX2-Real-v0"
 BEHAVIOURS: dict[str, Behaviour] = {
-    "halfcheetah": _mujoco("HalfCheetah", 80_000),
-    "hopper": _mujoco("Hopper", 80_000),
+    "halfcheetah": _mujoco("HalfCheetah", 50_000),
+    "hopper": _mujoco("Hopper", 50_000),
     "walker2d": _mujoco("Walker2d", 100_000),
     "ant": _mujoco("Ant", 100_000),
-    "pendulum": Behaviour(_REAL_PENDULUM, _REAL_PENDULUM, 6_000, 200, 2_000, _PENDULUM),
+    "pendulum": Behaviour(_REAL_PENDULUM, 6_000, 200, 2_000, _PENDULUM),
 }
 
 

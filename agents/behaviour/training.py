@@ -47,14 +47,14 @@ def train(
     import torch
     from stable_baselines3 import SAC
 
-    from hybridrl.agents.common.training_state import load_training_state
+    from hybridrl.agents.common.training_state import load_training_state, newest_state
 
     torch.set_num_threads(1)
     folder.mkdir(parents=True, exist_ok=True)
     steps = row.steps if steps is None else steps
     settings = {"buffer_size": row.steps, **copy.deepcopy(row.settings)}
     model = SAC("MlpPolicy", gym.make(row.env), seed=seed, device="cpu", **settings)
-    if (folder / _STATE).exists():
+    if newest_state(folder / _STATE):
         load_training_state(model, folder / _STATE)
     done = model.num_timesteps
     with progress(steps // row.every) as ticker:

@@ -62,6 +62,8 @@ class LeanAdam(torch.optim.Adam):
         """Take a saved state."""
         super().load_state_dict(state_dict)
         self._lists = []
+        for state in self.state.values():  # torch's own step counts each: no longer shared
+            state["step"] = state["step"].clone()
 
     def __setstate__(self, state: Any) -> None:
         """After unpickling the lists are made anew."""

@@ -1,6 +1,6 @@
 """Small Q-networks that decide and learn inside compiled code.
 
-Everything a network needs is seven flat arrays, a :class:`Brain`, so that a compiled simulator can
+Everything a network needs is three flat arrays, a :class:`Brain`, so that a compiled simulator can
 hold it, ask it for actions and train it without going back to Python. An observation is a row of
 *bins* (``uint8``); the input of the network is ``bin / (bins - 1)`` in [0, 1].
 
@@ -25,11 +25,12 @@ from numpy.typing import NDArray
 from hybridrl.agents.common.small_q import (
     B1,
     B2,
-    FAST_MATH,
     HIDDEN,
     INPUTS,
     OUTPUTS,
     PADDED,
+    PLAIN,
+    QUICK,
     W2,
     Eight,
     best_of_four,
@@ -48,38 +49,35 @@ HEADS = ("q", "c51")
 MAX_LAYERS = 4
 MAX_INPUTS = 16
 
-# Places in ``Brain.counts``; WIDTH and on: one a layer, inputs first.
+# Places in ``Brain.counts``; WIDTH and on: one a layer, inputs first; then places and actions.
 SIZE, HEAD, UPDATES, WRITTEN, ACTIONS, ATOMS, BATCH, OPTIMISER = range(8)
 DOUBLE, RNG, PARAMETERS, LAYERS, SMALL_NET, WAIT, WIDTH = range(8, 15)
-# Places in ``Brain.knobs``; behind the scales of the inputs is room for one decision.
+# Places in ``Brain.numbers``; behind the scales of the inputs are the parameters that act.
 RATE, EXPLORATION, BETA1, BETA2, SMALL, V_MIN, V_MAX, HUBER, SCALE = range(9)
-ROOM = SCALE + MAX_INPUTS
+ACTING = SCALE + MAX_INPUTS
+CHOSEN = WIDTH + MAX_LAYERS + 1
 
 
 class Brain(NamedTuple):
     """A Q-network, its copy for acting, its optimiser and its replay memory.
 
-    The copy for acting is also the target network: it is renewed by
+    Few arrays, because compiled code passes each of them as seven words. The copy for acting is
+    also the target network: it is renewed by
     :func:`hybridrl.agents.common.compiled_update.copy_weights`.
 
     Args:
-        knobs: Learning rate and the like, scales of the inputs, room for one decision.
-        acting: Parameters that act and give the targets, ``(parameters,)``.
-        learned: Parameters in training, gradient and two rows of optimiser state.
-        counts: Fill and head of the memory, counters, shape, state of the generator.
+        numbers: Knobs and scales of the inputs; parameters that act; parameters in training,
+            gradient and two rows of optimiser state; reward and discount of every transition; room
+            for one decision; room for 32 samples.
+        counts: Fill and head of the memory, counters, shape, state of the generator; room for the
+            places of a batch and 32 actions.
         memory: Ring of transitions in bins: observation, next observation and action,
             ``(capacity, 2 * inputs + 1)``.
-        returns: Reward, and weight of the next state's value, ``(capacity, 2)``.
-        tiles: Room for activations, slopes, errors and targets of 32 samples, ``(rows, 32)``.
     """
 
-    knobs: Floats
-    acting: Floats
-    learned: Floats
+    numbers: Floats
     counts: Ints
     memory: Bytes
-    returns: NDArray[np.float32]
-    tiles: Floats
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -175,43 +173,30 @@ def make_brain(spec: BrainSpec) -> Brain:
     """A network with uniform Glorot weights and an empty memory."""
     rng = np.random.default_rng(spec.seed)
     widths, adam = spec.widths, spec.optimiser == "adam"
-    knobs = np.zeros(ROOM + 2 * max(widths))
-    knobs[[RATE, EXPLORATION]] = spec.learning_rate, spec.exploration
-    knobs[[BETA1, BETA2, SMALL]] = (0.9, 0.999, 1e-8) if adam else (0.0, 0.95, 1e-2)
-    knobs[[V_MIN, V_MAX, HUBER]] = spec.v_min, spec.v_max, spec.huber
-    knobs[SCALE : SCALE + len(spec.bins)] = 1.0 / (np.array(spec.bins, np.float64) - 1.0)
+    size = PADDED if spec.small else spec.parameters
+    atoms = spec.atoms if spec.head == "c51" else 1
+    rows = 0 if spec.small else 2 * sum(widths) + max(widths) + atoms
+    columns = INPUTS if spec.small else len(spec.bins)
+    numbers = np.zeros(ACTING + 5 * size + 2 * spec.capacity + 2 * max(widths) + rows * TILE)
+    numbers[[RATE, EXPLORATION]] = spec.learning_rate, spec.exploration
+    numbers[[BETA1, BETA2, SMALL]] = (0.9, 0.999, 1e-8) if adam else (0.0, 0.95, 1e-2)
+    numbers[[V_MIN, V_MAX, HUBER]] = spec.v_min, spec.v_max, spec.huber
+    numbers[SCALE : SCALE + len(spec.bins)] = 1.0 / (np.array(spec.bins, np.float64) - 1.0)
+    counts = np.zeros(CHOSEN + spec.batch_size + TILE, np.int64)
+    counts[[ACTIONS, BATCH, DOUBLE]] = spec.actions, spec.batch_size, spec.double
+    counts[[ATOMS, SMALL_NET]] = atoms, spec.small
+    counts[OPTIMISER] = OPTIMISERS.index(spec.optimiser)
+    counts[[PARAMETERS, LAYERS]] = size, len(widths) - 1
+    counts[WIDTH : WIDTH + len(widths)] = widths
     layers = []
     for inputs, outputs in itertools.pairwise(widths):
         bound = float(np.sqrt(6.0 / (inputs + outputs)))
         layers.append((rng.uniform(-bound, bound, (outputs, inputs)), np.zeros(outputs)))
-    counts = np.zeros(WIDTH + MAX_LAYERS + 1, np.int64)
-    counts[[ACTIONS, BATCH, DOUBLE, SMALL_NET]] = (
-        spec.actions,
-        spec.batch_size,
-        spec.double,
-        spec.small,
-    )
-    counts[ATOMS] = spec.atoms if spec.head == "c51" else 1
-    counts[OPTIMISER] = OPTIMISERS.index(spec.optimiser)
     counts[RNG] = rng.integers(1, 2**62)
-    size = PADDED if spec.small else spec.parameters
-    counts[PARAMETERS] = size
-    counts[LAYERS] = len(widths) - 1
-    counts[WIDTH : WIDTH + len(widths)] = widths
-    columns = INPUTS if spec.small else len(spec.bins)
-    rows = 0 if spec.small else 2 * sum(widths) + max(widths) + int(counts[ATOMS])
-    brain = Brain(
-        knobs=knobs,
-        acting=np.zeros(size),
-        learned=np.zeros(4 * size),
-        counts=counts,
-        memory=np.zeros((spec.capacity, 2 * columns + 1), np.uint8),
-        returns=np.zeros((spec.capacity, 2), np.float32),
-        tiles=np.zeros((rows, TILE)),
-    )
+    brain = Brain(numbers, counts, np.zeros((spec.capacity, 2 * columns + 1), np.uint8))
     set_layers(brain, layers)
-    brain.acting[:] = brain.learned[:size]
-    new_wait(brain.knobs, brain.counts)
+    acting(brain)[:] = learned(brain)[:size]
+    new_wait(brain)
     return brain
 
 
@@ -219,13 +204,13 @@ def set_layers(brain: Brain, layers: Sequence[tuple[Floats, Floats]]) -> None:
     """Put weights ``(outputs, inputs)`` and biases into the network in training."""
     if not brain.counts[SMALL_NET]:
         flat = np.concatenate([part.ravel() for layer in layers for part in layer])
-        brain.learned[: len(flat)] = flat
+        learned(brain)[: len(flat)] = flat
         return
     (w1, b1), (w2, b2) = layers
-    brain.learned[:B1].reshape(INPUTS, HIDDEN)[: w1.shape[1], : w1.shape[0]] = w1.T
-    brain.learned[B1 : B1 + len(b1)] = b1
-    brain.learned[W2:B2].reshape(OUTPUTS, HIDDEN)[: w2.shape[0], : w2.shape[1]] = w2
-    brain.learned[B2 : B2 + len(b2)] = b2
+    learned(brain)[:B1].reshape(INPUTS, HIDDEN)[: w1.shape[1], : w1.shape[0]] = w1.T
+    learned(brain)[B1 : B1 + len(b1)] = b1
+    learned(brain)[W2:B2].reshape(OUTPUTS, HIDDEN)[: w2.shape[0], : w2.shape[1]] = w2
+    learned(brain)[B2 : B2 + len(b2)] = b2
 
 
 def layers_of(brain: Brain, parameters: Floats) -> list[tuple[Floats, Floats]]:
@@ -233,7 +218,7 @@ def layers_of(brain: Brain, parameters: Floats) -> list[tuple[Floats, Floats]]:
 
     Args:
         brain: Gives the shape.
-        parameters: ``brain.learned`` or ``brain.acting``.
+        parameters: ``learned(brain)`` or ``acting(brain)``.
     """
     widths = brain.counts[WIDTH : WIDTH + int(brain.counts[LAYERS]) + 1].tolist()
     if brain.counts[SMALL_NET]:
@@ -253,16 +238,37 @@ def layers_of(brain: Brain, parameters: Floats) -> list[tuple[Floats, Floats]]:
 
 def memory_bytes(brain: Brain) -> dict[str, int]:
     """Bytes of a brain: ``networks``, ``optimiser``, ``replay`` and ``scratch``."""
-    networks = 2 * brain.acting.nbytes
-    return {
-        "networks": networks,
-        "optimiser": brain.learned.nbytes - networks // 2,
-        "replay": brain.memory.nbytes + brain.returns.nbytes,
-        "scratch": brain.tiles.nbytes + brain.counts.nbytes + brain.knobs.nbytes,
-    }
+    size = 8 * int(brain.counts[PARAMETERS])
+    replay = brain.memory.nbytes + 16 * len(brain.memory)
+    total = sum(array.nbytes for array in brain)
+    parts = {"networks": 2 * size, "optimiser": 3 * size, "replay": replay}
+    return parts | {"scratch": total - sum(parts.values())}
 
 
-@njit(cache=True, inline="always")
+def acting(brain: Brain) -> Floats:
+    """Parameters that act and give the targets, ``(parameters,)``; a view."""
+    return brain.numbers[ACTING : ACTING + brain.counts[PARAMETERS]]
+
+
+def learned(brain: Brain) -> Floats:
+    """Parameters in training, gradient and two rows of optimiser state; a view."""
+    size = int(brain.counts[PARAMETERS])
+    return brain.numbers[ACTING + size : ACTING + 5 * size]
+
+
+@njit(**PLAIN, inline="always")
+def returns_at(brain: Brain) -> int:
+    """Where rewards begin in ``numbers``; each is followed by its discount."""
+    return ACTING + 5 * brain.counts[PARAMETERS]
+
+
+@njit(**PLAIN, inline="always")
+def room_at(brain: Brain) -> int:
+    """Where the room for one decision begins in ``numbers``."""
+    return ACTING + 5 * brain.counts[PARAMETERS] + 2 * len(brain.memory)
+
+
+@njit(**PLAIN, inline="always")
 def draw(counts: Ints) -> float:
     """A number in [0, 1) by Marsaglia's xorshift; the state in ``counts`` moves on."""
     x = np.uint64(counts[RNG])
@@ -273,7 +279,7 @@ def draw(counts: Ints) -> float:
     return np.float64(x >> np.uint64(11)) * (1.0 / 9007199254740992.0)
 
 
-@njit(cache=True, inline="always")
+@njit(**PLAIN, inline="always")
 def inputs_of(knobs: Floats, bins: Bytes) -> Eight:
     """The eight inputs of a small network from ``(8,)`` bins; padding has scale 0."""
     return (
@@ -288,29 +294,33 @@ def inputs_of(knobs: Floats, bins: Bytes) -> Eight:
     )
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
-def outputs_of(knobs: Floats, counts: Ints, parameters: Floats, bins: Bytes) -> int:
+@njit(**QUICK)
+def outputs_of(brain: Brain, parameters: Floats, bins: Bytes) -> int:
     """Run one observation through a network of any shape.
 
     Args:
-        knobs: Of the brain.
-        counts: Of the brain.
+        brain: Gives shape, scales and room.
         parameters: ``acting`` or ``learned``.
         bins: ``(inputs,)`` or longer.
 
     Returns:
-        Where the outputs begin in ``knobs``.
+        Where the outputs begin in ``numbers``.
     """
-    room, first = ROOM, 0
-    other = ROOM + (len(knobs) - ROOM) // 2
-    for i in range(counts[WIDTH]):
-        knobs[room + i] = bins[i] * knobs[SCALE + i]
+    numbers, counts = brain.numbers, brain.counts
     layers = counts[LAYERS]
+    widest = 0
+    for layer in range(layers + 1):
+        widest = max(widest, counts[WIDTH + layer])
+    room = room_at(brain)
+    other = room + widest
+    for i in range(counts[WIDTH]):
+        numbers[room + i] = bins[i] * numbers[SCALE + i]
+    first = 0
     for layer in range(layers):
         n_in, n_out = counts[WIDTH + layer], counts[WIDTH + layer + 1]
         bias = first + n_in * n_out
         weight = parameters[first:bias].reshape(n_out, n_in)
-        source, target = knobs[room : room + n_in], knobs[other : other + n_out]
+        source, target = numbers[room : room + n_in], numbers[other : other + n_out]
         for j in range(n_out):
             z = parameters[bias + j]
             for i in range(n_in):
@@ -321,66 +331,65 @@ def outputs_of(knobs: Floats, counts: Ints, parameters: Floats, bins: Bytes) -> 
     return room
 
 
-@njit(cache=True, error_model="numpy")
-def mean_return(knobs: Floats, start: int, atoms: int) -> float:
-    """Mean of the softmax over ``atoms`` logits that begin at ``start`` of ``knobs``."""
-    top = knobs[start]
+@njit(**PLAIN)
+def mean_return(numbers: Floats, start: int, atoms: int) -> float:
+    """Mean of the softmax over ``atoms`` logits that begin at ``start`` of ``numbers``."""
+    top = numbers[start]
     for k in range(1, atoms):
-        top = max(top, knobs[start + k])
-    low = knobs[V_MIN]
-    step = (knobs[V_MAX] - low) / (atoms - 1)
+        top = max(top, numbers[start + k])
+    low = numbers[V_MIN]
+    step = (numbers[V_MAX] - low) / (atoms - 1)
     total, mean = 0.0, 0.0
     for k in range(atoms):
-        weight = np.exp(knobs[start + k] - top)
+        weight = np.exp(numbers[start + k] - top)
         total += weight
         mean += weight * (low + k * step)
     return mean / total
 
 
-@njit(cache=True)
-def greedy(knobs: Floats, counts: Ints, acting: Floats, bins: Bytes) -> int:
+@njit(**PLAIN)
+def greedy(brain: Brain, bins: Bytes) -> int:
     """The action of highest value under the acting weights; the first of equals.
 
     Args:
-        knobs: Of the brain.
-        counts: Of the brain.
-        acting: Of the brain.
+        brain: Whose.
         bins: ``(inputs,)`` or longer; at least eight for a small network.
     """
+    numbers, counts = brain.numbers, brain.counts
     if counts[SMALL_NET]:
-        return best_of_four(small_values(acting, inputs_of(knobs, bins)), counts[ACTIONS])
-    start = outputs_of(knobs, counts, acting, bins)
+        values = small_values(numbers[ACTING:], inputs_of(numbers, bins))
+        return best_of_four(values, counts[ACTIONS])
+    start = outputs_of(brain, numbers[ACTING : ACTING + counts[PARAMETERS]], bins)
     atoms = counts[ATOMS]
     best, best_value = 0, -np.inf
     for action in range(counts[ACTIONS]):
-        value = knobs[start + action]
+        value = numbers[start + action]
         if atoms > 1:
-            value = mean_return(knobs, start + action * atoms, atoms)
+            value = mean_return(numbers, start + action * atoms, atoms)
         if value > best_value:
             best, best_value = action, value
     return best
 
 
-@njit(cache=True)
-def act(knobs: Floats, counts: Ints, acting: Floats, bins: Bytes) -> int:
+@njit(**PLAIN)
+def act(brain: Brain, bins: Bytes) -> int:
     """Greedy, or uniform with the exploration probability.
 
     How many greedy decisions lie between two uniform ones is drawn at once (it is geometric), so
     that a decision costs no random number. Arguments are those of :func:`greedy`.
     """
-    counts[WAIT] -= 1
-    if counts[WAIT] >= 0:
-        return greedy(knobs, counts, acting, bins)
-    new_wait(knobs, counts)
-    if knobs[EXPLORATION] <= 0.0:
-        return greedy(knobs, counts, acting, bins)
-    return int(draw(counts) * counts[ACTIONS])
+    brain.counts[WAIT] -= 1
+    if brain.counts[WAIT] < 0:
+        new_wait(brain)
+        if brain.numbers[EXPLORATION] > 0.0:
+            return int(draw(brain.counts) * brain.counts[ACTIONS])
+    return greedy(brain, bins)
 
 
-@njit(cache=True)
-def new_wait(knobs: Floats, counts: Ints) -> None:
+@njit(**PLAIN)
+def new_wait(brain: Brain) -> None:
     """Draw the number of greedy decisions before the next uniform one."""
-    chance = knobs[EXPLORATION]
+    chance, counts = brain.numbers[EXPLORATION], brain.counts
     if chance <= 0.0:
         counts[WAIT] = 1 << 62
     elif chance >= 1.0:
@@ -389,7 +398,7 @@ def new_wait(knobs: Floats, counts: Ints) -> None:
         counts[WAIT] = int(np.log(1.0 - draw(counts)) / np.log(1.0 - chance))
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def remember(
     brain: Brain, bins: Bytes, action: int, reward: float, next_bins: Bytes, discount: float
 ) -> None:
@@ -400,8 +409,9 @@ def remember(
         memory[at, i] = bins[i]
         memory[at, columns + i] = next_bins[i]
     memory[at, 2 * columns] = action
-    brain.returns[at, 0] = reward
-    brain.returns[at, 1] = discount
+    returns = returns_at(brain)
+    brain.numbers[returns + 2 * at] = reward
+    brain.numbers[returns + 2 * at + 1] = discount
     counts[HEAD] = (at + 1) % len(memory)
     counts[SIZE] = min(counts[SIZE] + 1, len(memory))
     counts[WRITTEN] += 1

@@ -1,7 +1,7 @@
 """Training of a :class:`~hybridrl.agents.common.compiled_q.Brain`: batches, gradients, optimisers.
 
 Samples are worked on in tiles of 32: activations lie as ``[unit, sample]`` so that every inner loop
-runs over samples and becomes vector instructions. Rows of ``Brain.tiles``: activations of all
+runs over samples and becomes vector instructions. Rows of the tiles: activations of all
 layers, slopes of all layers, errors (of the widest layer), targets. Small networks need no tiles.
 """
 
@@ -11,11 +11,13 @@ import numpy as np
 from numba import njit
 
 from hybridrl.agents.common.compiled_q import (
+    ACTING,
     ACTIONS,
     ATOMS,
     BATCH,
     BETA1,
     BETA2,
+    CHOSEN,
     DOUBLE,
     HUBER,
     LAYERS,
@@ -36,10 +38,14 @@ from hybridrl.agents.common.compiled_q import (
     Ints,
     draw,
     inputs_of,
+    returns_at,
+    room_at,
 )
 from hybridrl.agents.common.small_q import (
-    FAST_MATH,
     INPUTS,
+    PADDED,
+    PLAIN,
+    QUICK,
     add_small_gradient,
     best_of_four,
     one_of_four,
@@ -48,14 +54,15 @@ from hybridrl.agents.common.small_q import (
 )
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def copy_weights(brain: Brain) -> None:
     """Let the acting (and target) network be the trained one."""
-    for p in range(len(brain.acting)):
-        brain.acting[p] = brain.learned[p]
+    size = brain.counts[PARAMETERS]
+    for p in range(ACTING, ACTING + size):
+        brain.numbers[p] = brain.numbers[p + size]
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def train(brain: Brain, batches: int) -> None:
     """Update with uniformly drawn batches; does nothing before one transition is stored.
 
@@ -65,14 +72,14 @@ def train(brain: Brain, batches: int) -> None:
     """
     if brain.counts[SIZE] == 0:
         return
-    chosen = np.empty(brain.counts[BATCH], np.int64)
+    chosen = brain.counts[CHOSEN : CHOSEN + brain.counts[BATCH]]
     for _ in range(batches):
         for k in range(len(chosen)):
             chosen[k] = int(draw(brain.counts) * brain.counts[SIZE])
         update(brain, chosen)
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def update(brain: Brain, chosen: Ints) -> float:
     """One step of the optimiser on the mean loss of a batch.
 
@@ -84,28 +91,29 @@ def update(brain: Brain, chosen: Ints) -> float:
         The mean loss before the step.
     """
     size = brain.counts[PARAMETERS]
-    brain.learned[size : 2 * size] = 0.0
+    brain.numbers[ACTING + 2 * size : ACTING + 3 * size] = 0.0
     loss = _add_small(brain, chosen) if brain.counts[SMALL_NET] else _add_tiles(brain, chosen)
     brain.counts[UPDATES] += 1
     _step(brain)
     return loss / len(chosen)
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def _add_small(brain: Brain, chosen: Ints) -> float:
     """Gradient of Huber's loss of a small network; returns the sum of the losses."""
-    knobs, memory, learned = brain.knobs, brain.memory, brain.learned
+    numbers, memory = brain.numbers, brain.memory
+    ours, returns = numbers[ACTING + PADDED :], numbers[returns_at(brain) :]
     actions, double = brain.counts[ACTIONS], brain.counts[DOUBLE]
-    bend, share = knobs[HUBER], 1.0 / len(chosen)
+    bend, share = numbers[HUBER], 1.0 / len(chosen)
     loss = 0.0
     for row in chosen:
-        after = inputs_of(knobs, memory[row, INPUTS:])
-        ahead = small_values(brain.acting, after)
-        best = best_of_four(small_values(learned, after) if double else ahead, actions)
-        target = brain.returns[row, 0] + brain.returns[row, 1] * one_of_four(ahead, best)
-        x = inputs_of(knobs, memory[row])
+        after = inputs_of(numbers, memory[row, INPUTS:])
+        ahead = small_values(numbers[ACTING:], after)
+        best = best_of_four(small_values(ours, after) if double else ahead, actions)
+        target = returns[2 * row] + returns[2 * row + 1] * one_of_four(ahead, best)
+        x = inputs_of(numbers, memory[row])
         action = memory[row, 2 * INPUTS]
-        miss = one_of_four(small_values(learned, x), action) - target
+        miss = one_of_four(small_values(ours, x), action) - target
         size = min(abs(miss), bend)
         loss += size * (abs(miss) - 0.5 * size)
         e = min(bend, max(-bend, miss)) * share
@@ -115,43 +123,47 @@ def _add_small(brain: Brain, chosen: Ints) -> float:
             e if action == 2 else 0.0,
             e if action == 3 else 0.0,
         )
-        add_small_gradient(learned, x, errors)
+        add_small_gradient(ours, x, errors)
     return loss
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def _add_tiles(brain: Brain, chosen: Ints) -> float:
     """Gradient of the loss of any network; returns the sum of the losses."""
-    counts, tiles = brain.counts, brain.tiles
+    numbers, counts = brain.numbers, brain.counts
+    size, rows = counts[PARAMETERS], _rows(counts)[3] + counts[ATOMS]
+    tiles = numbers[len(numbers) - rows * TILE :].reshape(rows, TILE)
+    used = numbers[ACTING : ACTING + size]
+    ours = numbers[ACTING + size : ACTING + 5 * size]
     columns = brain.memory.shape[1] // 2
-    choices = np.empty(TILE, np.int64)
+    choices = counts[len(counts) - TILE :]
     loss = 0.0
     for first in range(0, len(chosen), TILE):
-        _gather(brain, chosen, first, columns)
+        _gather(brain, tiles, chosen, first, columns)
         if counts[DOUBLE]:
-            _forward(brain.learned, counts, tiles)
-            _choose(brain, choices)
-        _forward(brain.acting, counts, tiles)
+            _forward(ours, counts, tiles)
+            _choose(brain, tiles, choices)
+        _forward(used, counts, tiles)
         if not counts[DOUBLE]:
-            _choose(brain, choices)
-        _targets(brain, chosen, first, choices)
-        _gather(brain, chosen, first, 0)
-        _forward(brain.learned, counts, tiles)
-        loss += _errors(brain, chosen, first)
-        _backward(brain.learned, counts, tiles)
+            _choose(brain, tiles, choices)
+        _targets(brain, tiles, chosen, first, choices)
+        _gather(brain, tiles, chosen, first, 0)
+        _forward(ours, counts, tiles)
+        loss += _errors(brain, tiles, chosen, first)
+        _backward(ours, counts, tiles)
     return loss
 
 
-@njit(cache=True)
-def _gather(brain: Brain, chosen: Ints, first: int, column: int) -> None:
-    memory, tiles = brain.memory, brain.tiles
+@njit(**PLAIN)
+def _gather(brain: Brain, tiles: Floats, chosen: Ints, first: int, column: int) -> None:
+    memory = brain.memory
     for b in range(TILE):
         row = chosen[first + b]
         for i in range(brain.counts[WIDTH]):
-            tiles[i, b] = memory[row, column + i] * brain.knobs[SCALE + i]
+            tiles[i, b] = memory[row, column + i] * brain.numbers[SCALE + i]
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def _rows(counts: Ints) -> tuple[int, int, int, int]:
     """First rows of outputs, slopes, errors and targets."""
     total, widest = 0, 0
@@ -161,7 +173,7 @@ def _rows(counts: Ints) -> tuple[int, int, int, int]:
     return total - counts[WIDTH + counts[LAYERS]], total, 2 * total, 2 * total + widest
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+@njit(**QUICK)
 def _forward(parameters: Floats, counts: Ints, tiles: Floats) -> None:
     """Activations and slopes of a tile whose inputs are in place."""
     slopes = _rows(counts)[1]
@@ -187,7 +199,7 @@ def _forward(parameters: Floats, counts: Ints, tiles: Floats) -> None:
         source += n_in
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+@njit(**QUICK)
 def _add_rows(weight: Floats, x: Floats, y: Floats) -> None:
     """``y += weight @ x``, four rows of ``x`` at a time so that ``y`` is touched less often."""
     whole = len(weight) // 4 * 4
@@ -201,13 +213,13 @@ def _add_rows(weight: Floats, x: Floats, y: Floats) -> None:
             y[b] += w0 * x[i, b]
 
 
-@njit(cache=True)
-def _choose(brain: Brain, choices: Ints) -> None:
+@njit(**PLAIN)
+def _choose(brain: Brain, tiles: Floats, choices: Ints) -> None:
     """The action of highest value in each sample; the first of equals."""
-    counts, tiles = brain.counts, brain.tiles
+    counts = brain.counts
     out, atoms = _rows(counts)[0], counts[ATOMS]
-    probability = np.empty(atoms)
-    low, step = _support(brain.knobs, counts)
+    probability = brain.numbers[room_at(brain) : room_at(brain) + atoms]
+    low, step = _support(brain.numbers, counts)
     for b in range(TILE):
         best = -np.inf
         for action in range(counts[ACTIONS]):
@@ -221,12 +233,12 @@ def _choose(brain: Brain, choices: Ints) -> None:
                 best, choices[b] = value, action
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def _support(knobs: Floats, counts: Ints) -> tuple[float, float]:
     return knobs[V_MIN], (knobs[V_MAX] - knobs[V_MIN]) / max(1, counts[ATOMS] - 1)
 
 
-@njit(cache=True)
+@njit(**PLAIN)
 def _softmax(tiles: Floats, start: int, b: int, probability: Floats) -> float:
     """Softmax of one sample's atoms; returns the logarithm of the normaliser."""
     top, total = -np.inf, 0.0
@@ -240,16 +252,17 @@ def _softmax(tiles: Floats, start: int, b: int, probability: Floats) -> float:
     return top + np.log(total)
 
 
-@njit(cache=True)
-def _targets(brain: Brain, chosen: Ints, first: int, choices: Ints) -> None:
+@njit(**PLAIN)
+def _targets(brain: Brain, tiles: Floats, chosen: Ints, first: int, choices: Ints) -> None:
     """Reward plus discounted next value; for C51 its projection (arXiv:1707.06887, Eq. 7)."""
-    tiles, atoms = brain.tiles, brain.counts[ATOMS]
+    atoms, returns = brain.counts[ATOMS], returns_at(brain)
     out, _, _, target = _rows(brain.counts)
-    low, step = _support(brain.knobs, brain.counts)
-    probability = np.empty(atoms)
+    low, step = _support(brain.numbers, brain.counts)
+    probability = brain.numbers[room_at(brain) : room_at(brain) + atoms]
     for b in range(TILE):
         row = chosen[first + b]
-        reward, discount = brain.returns[row, 0], brain.returns[row, 1]
+        reward = brain.numbers[returns + 2 * row]
+        discount = brain.numbers[returns + 2 * row + 1]
         if atoms == 1:
             tiles[target, b] = reward + discount * tiles[out + choices[b], b]
             continue
@@ -265,17 +278,17 @@ def _targets(brain: Brain, chosen: Ints, first: int, choices: Ints) -> None:
                 tiles[target + below + 1, b] += probability[k] * (place - below)
 
 
-@njit(cache=True)
-def _errors(brain: Brain, chosen: Ints, first: int) -> float:
+@njit(**PLAIN)
+def _errors(brain: Brain, tiles: Floats, chosen: Ints, first: int) -> float:
     """Derivatives of the mean loss by the outputs; returns the sum of the losses.
 
     Huber's loss of the taken action's value, or cross entropy with the projected return.
     """
-    tiles, counts = brain.tiles, brain.counts
-    atoms, inputs, bend = counts[ATOMS], brain.memory.shape[1] // 2, brain.knobs[HUBER]
+    counts = brain.counts
+    atoms, inputs, bend = counts[ATOMS], brain.memory.shape[1] // 2, brain.numbers[HUBER]
     out, _, error, target = _rows(counts)
     tiles[error : error + counts[ACTIONS] * atoms] = 0.0
-    probability = np.empty(atoms)
+    probability = brain.numbers[room_at(brain) : room_at(brain) + atoms]
     loss, batch = 0.0, len(chosen)
     for b in range(TILE):
         start = brain.memory[chosen[first + b], 2 * inputs] * atoms
@@ -292,7 +305,7 @@ def _errors(brain: Brain, chosen: Ints, first: int) -> float:
     return loss
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+@njit(**QUICK)
 def _backward(learned: Floats, counts: Ints, tiles: Floats) -> None:
     """Add a tile's gradient; inputs of a layer are overwritten by their errors."""
     size = counts[PARAMETERS]
@@ -311,35 +324,36 @@ def _backward(learned: Floats, counts: Ints, tiles: Floats) -> None:
                 for b in range(TILE):
                     total += e[j, b] * x[i, b]
                 gradient[j, i] += total
-            learned[size + after - n_out + j] += e[j].sum()
+            for b in range(TILE):
+                learned[size + after - n_out + j] += e[j, b]
         if layer > 0:
             x[:] = 0.0
-            back = np.ascontiguousarray(weight.T)
             for i in range(n_in):
-                _add_rows(back[i], e, x[i])
+                _add_rows(weight[:, i], e, x[i])
                 for b in range(TILE):
                     x[i, b] *= tiles[slopes + source + i, b]
         errors, after = source, first
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+@njit(**QUICK)
 def _step(brain: Brain) -> None:
     """SGD, Adam or centred RMSprop, as torch has them."""
-    counts, knobs, learned = brain.counts, brain.knobs, brain.learned
+    counts, knobs = brain.counts, brain.numbers
+    ours = knobs[ACTING + counts[PARAMETERS] :]
     kind, rate, small = counts[OPTIMISER], knobs[RATE], knobs[SMALL]
     beta1, beta2 = knobs[BETA1], knobs[BETA2]
     size, count = counts[PARAMETERS], float(counts[UPDATES])
     bias1, bias2 = 1.0 - beta1**count, np.sqrt(1.0 - beta2**count)
     for p in range(size):
-        g = learned[size + p]
+        g = ours[size + p]
         if kind == 0:
-            learned[p] -= rate * g
+            ours[p] -= rate * g
             continue
         kept = beta1 if kind == 1 else beta2
-        one = kept * learned[2 * size + p] + (1.0 - kept) * g
-        two = beta2 * learned[3 * size + p] + (1.0 - beta2) * g * g
-        learned[2 * size + p], learned[3 * size + p] = one, two
+        one = kept * ours[2 * size + p] + (1.0 - kept) * g
+        two = beta2 * ours[3 * size + p] + (1.0 - beta2) * g * g
+        ours[2 * size + p], ours[3 * size + p] = one, two
         if kind == 1:
-            learned[p] -= rate / bias1 * one / (np.sqrt(two) / bias2 + small)
+            ours[p] -= rate / bias1 * one / (np.sqrt(two) / bias2 + small)
         else:
-            learned[p] -= rate * g / (np.sqrt(max(0.0, two - one * one)) + small)
+            ours[p] -= rate * g / (np.sqrt(max(0.0, two - one * one)) + small)

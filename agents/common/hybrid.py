@@ -154,7 +154,8 @@ class HybridOffPolicyMixin(_Base):
             return actions
         obs = torch.as_tensor(np.asarray(self._last_obs, np.float32), device=self.device)
         with torch.inference_mode():
-            scaled = self.actor(obs).cpu().numpy().reshape(n_envs, *self.action_space.shape)
+            flat = self.actor(obs).cpu().numpy()
+        scaled = flat.reshape(n_envs, *(self.action_space.shape or ()))
         return self.policy.unscale_action(scaled), scaled
 
     def _excluded_save_params(self) -> list[str]:

@@ -211,33 +211,33 @@ class HybridReplayBuffer(ReplayBuffer):
         """Packed rows of the dataset, ``(n_offline, width)``."""
         return self._rows[: self.n_offline]
 
-    @property  # type: ignore[override]
-    def observations(self) -> Any:
+    @property
+    def observations(self) -> Any:  # type: ignore[override]
         """Online observations, ``(buffer_size, n_envs, ...)``, as Stable-Baselines3 keeps them."""
         return self._views(self.layout.observations(self._ring))
 
-    @property  # type: ignore[override]
-    def next_observations(self) -> Any:
+    @property
+    def next_observations(self) -> Any:  # type: ignore[override]
         """Online next observations, ``(buffer_size, n_envs, ...)``."""
         return self._views(self.layout.observations(self._ring, follows=True))
 
-    @property  # type: ignore[override]
-    def actions(self) -> NDArray[np.float32]:
+    @property
+    def actions(self) -> NDArray[np.float32]:  # type: ignore[override]
         """Online actions, ``(buffer_size, n_envs, A)``."""
         return self._grid(self._ring[:, self.layout.actions])
 
-    @property  # type: ignore[override]
-    def rewards(self) -> NDArray[np.float32]:
+    @property
+    def rewards(self) -> NDArray[np.float32]:  # type: ignore[override]
         """Online rewards, ``(buffer_size, n_envs)``."""
         return self._grid(self._ring[:, self.layout.reward])
 
-    @property  # type: ignore[override]
-    def timeouts(self) -> NDArray[np.float32]:
+    @property
+    def timeouts(self) -> NDArray[np.float32]:  # type: ignore[override]
         """1 where a time limit ended an online episode, ``(buffer_size, n_envs)``."""
         return self._grid(self._ring[:, self.layout.timeout])
 
-    @property  # type: ignore[override]
-    def dones(self) -> NDArray[np.float32]:
+    @property
+    def dones(self) -> NDArray[np.float32]:  # type: ignore[override]
         """1 where an online episode ended, ``(buffer_size, n_envs)``."""
         ends = self._ring[:, self.layout.terminal] + self._ring[:, self.layout.timeout]
         return self._grid(ends.clamp(max=1.0))

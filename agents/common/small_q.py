@@ -24,9 +24,12 @@ B2 = W2 + OUTPUTS * HIDDEN
 PADDED = B2 + OUTPUTS  # parameters with their padding
 G = PADDED  # where the gradient begins, behind the parameters
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "nnan"}  # sums may be regrouped
+# Nothing is allocated here, so arrays need no reference counts: that halves the cost of a call.
+PLAIN = {"cache": True, "error_model": "numpy", "_nrt": False}
+QUICK = {**PLAIN, "fastmath": FAST_MATH}
 
 
-@njit(cache=True, inline="always", error_model="numpy")
+@njit(**PLAIN, inline="always")
 def sigmoid(x: float) -> float:
     """Logistic function by a Pade fraction of tanh; wrong by at most 1e-4."""
     y = min(4.97, max(-4.97, 0.5 * x))
@@ -36,7 +39,7 @@ def sigmoid(x: float) -> float:
     return 0.5 + 0.5 * (top / below)
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+@njit(**QUICK)
 def small_values(p: Floats, x: Eight) -> Four:
     """Values of the four actions.
 
@@ -57,7 +60,7 @@ def small_values(p: Floats, x: Eight) -> Four:
     return q0, q1, q2, q3
 
 
-@njit(cache=True, fastmath=FAST_MATH, error_model="numpy")
+@njit(**QUICK)
 def add_small_gradient(p: Floats, x: Eight, errors: Four) -> None:
     """Add the gradient of ``sum(errors * values)`` to ``p[PADDED : 2 * PADDED]``.
 
@@ -94,7 +97,7 @@ def add_small_gradient(p: Floats, x: Eight, errors: Four) -> None:
     p[G + B2 + 3] += e3
 
 
-@njit(cache=True, inline="always")
+@njit(**PLAIN, inline="always")
 def best_of_four(q: Four, actions: int) -> int:
     """The first action of highest value among the first two to four."""
     best, value = 0, q[0]
@@ -107,7 +110,7 @@ def best_of_four(q: Four, actions: int) -> int:
     return best
 
 
-@njit(cache=True, inline="always")
+@njit(**PLAIN, inline="always")
 def one_of_four(q: Four, action: int) -> float:
     """The value of an action."""
     low = q[0] if action == 0 else q[1]

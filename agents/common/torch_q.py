@@ -27,9 +27,13 @@ from hybridrl.agents.common.compiled_q import (
     V_MIN,
     WIDTH,
     Brain,
+    acting,
     layers_of,
+    learned,
+    returns_at,
     set_layers,
 )
+from hybridrl.agents.common.compiled_update import copy_weights
 
 
 class _Swish(torch.autograd.Function):
@@ -102,9 +106,9 @@ class TorchLearner:
 
     def __init__(self, brain: Brain) -> None:
         self.brain = brain
-        self.network = _network(brain, brain.learned)
-        self.target = _network(brain, brain.acting)
-        knobs = brain.knobs
+        self.network = _network(brain, learned(brain))
+        self.target = _network(brain, acting(brain))
+        knobs = brain.numbers
         rate, small = float(knobs[RATE]), float(knobs[SMALL])
         parameters = self.network.parameters()
         kind = int(brain.counts[OPTIMISER])
@@ -133,16 +137,18 @@ class TorchLearner:
     def copy_weights(self) -> None:
         """Renew the acting (and target) network."""
         self.target.load_state_dict(self.network.state_dict())
-        self.brain.acting[:] = self.brain.learned[: len(self.brain.acting)]
+        copy_weights(self.brain)
 
     def loss(self, chosen: NDArray[np.int64]) -> Tensor:
         """Mean loss of a batch."""
         brain = self.brain
         rows = torch.from_numpy(brain.memory[chosen].astype(np.int64))
         inputs, columns = int(brain.counts[WIDTH]), brain.memory.shape[1] // 2
-        scale = torch.from_numpy(brain.knobs[SCALE : SCALE + inputs])
+        scale = torch.from_numpy(brain.numbers[SCALE : SCALE + inputs])
         now, after = rows[:, :inputs] * scale, rows[:, columns : columns + inputs] * scale
-        returns = torch.from_numpy(brain.returns[chosen].astype(np.float64))
+        first = returns_at(brain)
+        pairs = brain.numbers[first : first + 2 * len(brain.memory)].reshape(-1, 2)
+        returns = torch.from_numpy(pairs[chosen])
         actions, atoms = rows[:, -1], int(brain.counts[ATOMS])
         shape = (len(chosen), int(brain.counts[ACTIONS]), atoms)
         each = torch.arange(len(chosen))
@@ -158,11 +164,11 @@ class TorchLearner:
                 ahead = ahead.softmax(dim=1)
                 targets = projected(returns[:, 0], returns[:, 1], ahead, self._support())
         if atoms == 1:
-            return huber_loss(taken[:, 0], targets, float(brain.knobs[HUBER]))
+            return huber_loss(taken[:, 0], targets, float(brain.numbers[HUBER]))
         return -(targets * taken.log_softmax(dim=1)).sum(dim=1).mean()
 
     def _support(self) -> Tensor:
-        low, high = self.brain.knobs[[V_MIN, V_MAX]]
+        low, high = self.brain.numbers[[V_MIN, V_MAX]]
         return torch.linspace(low, high, int(self.brain.counts[ATOMS]), dtype=torch.float64)
 
     def _means(self, outputs: Tensor) -> Tensor:

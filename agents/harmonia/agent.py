@@ -26,8 +26,6 @@ from hybridrl.agents.harmonia.state import (
     RULES,
     Minds,
     make_minds,
-    mover_of,
-    placer_of,
 )
 from hybridrl.envs.storage.config import HSSConfig
 from hybridrl.envs.storage.engine import HSSEngine
@@ -163,8 +161,8 @@ class StorageAgent:
     def keep(self, state: Minds, devices: int) -> None:
         """Take over what a run of :meth:`engine_policy` has learned."""
         self.devices = devices
-        for name, brain in (("placement", placer_of(state)), ("migration", mover_of(state))):
-            self.brains[name] = Brain(*(array.copy() for array in brain))
+        copies = [array.copy() for array in state[:6]]
+        self.brains = {"placement": Brain(*copies[:3]), "migration": Brain(*copies[3:])}
 
     def predict(
         self,
@@ -198,7 +196,7 @@ class StorageAgent:
         if agent == "placement" and self.settings.features == "six":
             bins[:, :6] = bins[:, _SIX]
         choose = greedy if deterministic else act
-        chosen = [choose(brain.knobs, brain.counts, brain.acting, row) for row in bins]
+        chosen = [choose(brain, row) for row in bins]
         shape = np.shape(observation)[:-1]
         return np.array(chosen, np.int64).reshape(shape), None
 
@@ -218,7 +216,7 @@ class StorageAgent:
         if self.settings.migration == "agent":
             report["migration"] = memory_bytes(mover)
         used = sum(sum(part.values()) for part in report.values())
-        pending = sum(array.nbytes for array in minds[14:])
+        pending = sum(array.nbytes for array in minds[6:])
         report |= {
             "pending": pending,
             "total": used + pending,
@@ -401,7 +399,7 @@ class StorageAgent:
             rules["warm"] = 0
         minds = make_minds(placer, mover, rules)
         if not learn:
-            for knobs, counts in ((minds.p_knobs, minds.p_counts), (minds.m_knobs, minds.m_counts)):
-                knobs[EXPLORATION] = 0.0
-                new_wait(knobs, counts)
+            for brain in (Brain(*minds[:3]), Brain(*minds[3:6])):
+                brain.numbers[EXPLORATION] = 0.0
+                new_wait(brain)
         return minds

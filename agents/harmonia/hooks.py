@@ -18,7 +18,27 @@ from hybridrl.agents.common.compiled_q import (
     remember,
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train
-from hybridrl.agents.harmonia.rewards import (
+from hybridrl.agents.harmonia.state import (
+    AFTER,
+    AGENT,
+    BEFORE,
+    CDE,
+    FIRST_TICKET,
+    INVERSE,
+    LOG,
+    NOW,
+    PAGE_COST,
+    SIBYL,
+    Minds,
+    mover,
+    placer,
+)
+from hybridrl.envs.storage.kernels.candidates import apply_choices, candidates
+from hybridrl.envs.storage.kernels.compiled import inner
+from hybridrl.envs.storage.kernels.drivers import Hooks
+from hybridrl.envs.storage.kernels.features import page_bins, request_bins
+from hybridrl.envs.storage.kernels.records import Engine
+from hybridrl.envs.storage.rewards import (
     inverse_latency,
     migration_reward,
     page_cost,
@@ -26,20 +46,6 @@ from hybridrl.agents.harmonia.rewards import (
     sibyl_code_reward,
     sibyl_reward,
 )
-from hybridrl.agents.harmonia.state import (
-    AGENT,
-    CDE,
-    INVERSE,
-    LOG,
-    PAGE_COST,
-    SIBYL,
-    Minds,
-)
-from hybridrl.envs.storage.kernels.candidates import apply_choices, candidates
-from hybridrl.envs.storage.kernels.compiled import inner
-from hybridrl.envs.storage.kernels.drivers import Hooks
-from hybridrl.envs.storage.kernels.features import page_bins, request_bins
-from hybridrl.envs.storage.kernels.records import Engine
 
 HOT = 4  # accesses that make a page hot
 SHORT = 4  # pages of a request that counts as random
@@ -70,7 +76,7 @@ def place(e: Engine, p: Minds) -> int:
     """The placement agent's device for the current request."""
     s = e.sys[0]
     r = p.rules[0]
-    now = p.now
+    now = p.bins[NOW]
     request_bins(e, now)
     if r.six:
         now[0], now[1] = now[1], now[0]
@@ -78,19 +84,17 @@ def place(e: Engine, p: Minds) -> int:
         hide(now, r.blind)
     if r.placer != AGENT:
         return cde_device(e) if r.placer == CDE else np.int64(0)
-    brain = Brain(
-        p.p_knobs, p.p_acting, p.p_learned, p.p_counts, p.p_memory, p.p_returns, p.p_tiles
-    )
+    brain = placer(p)
     if r.reward == PAGE_COST:
         look_up(p, brain, s.page, s.i)
     elif r.open == 2:
-        remember(brain, p.before, r.action, r.value, now, r.place_gamma)
+        remember(brain, p.bins[BEFORE], r.action, r.value, now, r.place_gamma)
     for k in range(8):
-        p.before[k] = now[k]
+        p.bins[BEFORE, k] = now[k]
     r.open = 1
     if s.i < r.warm:
         return cde_device(e)
-    return act(brain.knobs, brain.counts, brain.acting, now)
+    return act(brain, now)
 
 
 @inner
@@ -127,14 +131,12 @@ def follow_page(e: Engine, p: Minds) -> None:
     s = e.sys[0]
     r = p.rules[0]
     latency = s.latency / r.unit
-    brain = Brain(
-        p.p_knobs, p.p_acting, p.p_learned, p.p_counts, p.p_memory, p.p_returns, p.p_tiles
-    )
+    brain = placer(p)
     if r.closing >= 0:
         f = p.follow[r.closing]
         read = 0.0 if s.write else latency
         value = f.cost + page_cost(0.0, 0.0, read, r.scale)
-        remember(brain, f.bins, f.action, value, p.before, r.place_gamma)
+        remember(brain, f.bins, f.action, value, p.bins[BEFORE], r.place_gamma)
         f.live = 0
     if r.slot >= 0:
         f = p.follow[r.slot]
@@ -142,7 +144,7 @@ def follow_page(e: Engine, p: Minds) -> None:
         f.page, f.start, f.action, f.live = s.page, s.i, s.device, 1
         f.cost = page_cost(written, r.evict_weight * s.evict_us / r.unit, 0.0, r.scale)
         for k in range(8):
-            f.bins[k] = p.before[k]
+            f.bins[k] = p.bins[BEFORE, k]
 
 
 @inner
@@ -183,27 +185,25 @@ def learn(p: Minds) -> None:
     """Both agents train, then act with what they learned."""
     r = p.rules[0]
     if r.placer == AGENT:
-        placer = Brain(
-            p.p_knobs, p.p_acting, p.p_learned, p.p_counts, p.p_memory, p.p_returns, p.p_tiles
-        )
-        train(placer, r.place_batches)
-        copy_weights(placer)
-        explore_less(placer.knobs, placer.counts, r)
+        brain = placer(p)
+        train(brain, r.place_batches)
+        copy_weights(brain)
+        explore_less(brain, r)
     if r.move_batches:
-        mover = Brain(
-            p.m_knobs, p.m_acting, p.m_learned, p.m_counts, p.m_memory, p.m_returns, p.m_tiles
-        )
-        train(mover, r.move_batches)
-        copy_weights(mover)
-        explore_less(mover.knobs, mover.counts, r)
+        brain = mover(p)
+        train(brain, r.move_batches)
+        copy_weights(brain)
+        explore_less(brain, r)
 
 
 @inner
-def explore_less(knobs: Any, counts: Any, r: Any) -> None:
+def explore_less(brain: Brain, r: Any) -> None:
     """Let the exploration probability fall towards its last value."""
-    if knobs[EXPLORATION] > r.explore_last:
-        knobs[EXPLORATION] = max(r.explore_last, knobs[EXPLORATION] * r.explore_fall)
-        new_wait(knobs, counts)
+    if brain.numbers[EXPLORATION] > r.explore_last:
+        brain.numbers[EXPLORATION] = max(
+            r.explore_last, brain.numbers[EXPLORATION] * r.explore_fall
+        )
+        new_wait(brain)
 
 
 @inner
@@ -213,7 +213,7 @@ def open_window(e: Engine, p: Minds, ticket: int) -> None:
     r = p.rules[0]
     t = p.tickets[ticket]
     t.start, t.sum = s.i, s.latency_sum
-    p.windows[r.last & 255] = ticket
+    p.tickets[r.last & 255].queue = ticket
     r.last += 1
 
 
@@ -231,18 +231,17 @@ def mature(e: Engine, p: Minds) -> None:
         r.seen += 1
         if tag >= 0 and p.tickets[tag & 255].live == tag + 1:
             open_window(e, p, tag & 255)
-    while r.first < r.last and s.i - p.tickets[p.windows[r.first & 255]].start >= r.window:
-        at = p.windows[r.first & 255]
+    while r.first < r.last and s.i - p.tickets[p.tickets[r.first & 255].queue].start >= r.window:
+        at = p.tickets[r.first & 255].queue
         r.first += 1
         t = p.tickets[at]
         count = s.i - t.start
         value = migration_reward(count, (s.latency_sum - t.sum) / r.unit, t.penalty)
-        page_bins(e, t.page, p.after)
-        hide(p.after, r.blind)
-        mover = Brain(
-            p.m_knobs, p.m_acting, p.m_learned, p.m_counts, p.m_memory, p.m_returns, p.m_tiles
-        )
-        remember(mover, p.ticket_bins[at], t.action, value, p.after, r.move_gamma)
+        after = p.bins[AFTER]
+        page_bins(e, t.page, after)
+        hide(after, r.blind)
+        brain = mover(p)
+        remember(brain, p.bins[FIRST_TICKET + at], t.action, value, after, r.move_gamma)
         t.live = 0
 
 
@@ -270,14 +269,14 @@ def migrate(e: Engine, p: Minds) -> None:
     r = p.rules[0]
     if r.move_batches == 0:
         return
-    knobs, counts, acting = p.m_knobs, p.m_counts, p.m_acting
+    brain = mover(p)
     count = candidates(e)
     for k in range(count):
         c = e.cand[k]
-        bins = p.ticket_bins[r.ticket & 255]
+        bins = p.bins[FIRST_TICKET + (r.ticket & 255)]
         page_bins(e, c.page, bins)
         hide(bins, r.blind)
-        c.choice = warm_move(e, k, r) if s.i < r.warm else act(knobs, counts, acting, bins)
+        c.choice = warm_move(e, k, r) if s.i < r.warm else act(brain, bins)
         t = p.tickets[r.ticket & 255]
         t.page, t.action, t.penalty, t.live = c.page, c.choice, 0.0, r.ticket + 1
         if c.choice != c.device:

@@ -8,6 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.agents.common.compiled_q import Brain
+from hybridrl.envs.storage.kernels.compiled import inlined
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -16,7 +17,7 @@ AGENT, CDE, ALWAYS_FAST = range(3)  # who places
 INVERSE, SIBYL, SIBYL_CODE, LOG, PAGE_COST = range(5)  # rewards of placement
 TICKETS = 256  # migration decisions whose reward is still to come
 FOLLOWED = 2048  # placements that are followed to the page's next access
-REPLAYED = ("placer", "mover")
+NOW, BEFORE, AFTER, FIRST_TICKET = range(4)  # rows of bins
 
 _f, _i = np.float64, np.int64
 
@@ -75,6 +76,7 @@ TICKET = np.dtype(
                 ("start", _i),
                 ("sum", _f),
                 ("live", _i),
+                ("queue", _i),  # ring of tickets with open windows, in the order of opening
             ],
             align=True,
         ),
@@ -99,78 +101,52 @@ FOLLOW = np.dtype(
 
 
 class Minds(NamedTuple):
-    """State of both agents as the engine carries it: arrays only, so that it can be saved.
+    """State of both agents as the engine carries it: few arrays, so that it can be saved.
 
     Args:
-        p_knobs: The placement network's arrays, as in :class:`Brain`.
-        p_acting: See there.
-        p_learned: See there.
+        p_numbers: The placement network's arrays, as in :class:`Brain`.
         p_counts: See there.
         p_memory: See there.
-        p_returns: See there.
-        p_tiles: See there.
-        m_knobs: The migration network's arrays.
-        m_acting: See there.
-        m_learned: See there.
+        m_numbers: The migration network's arrays.
         m_counts: See there.
         m_memory: See there.
-        m_returns: See there.
-        m_tiles: See there.
         rules: One ``RULES`` record.
-        now: Bins of the current decision, ``(8,)``.
-        before: Bins of the previous placement, ``(8,)``.
-        after: Bins of a page whose reward has matured, ``(8,)``.
-        tickets: Migration decisions, a ring.
-        ticket_bins: Their bins, ``(TICKETS, 8)``.
-        windows: Tickets whose window is open, a ring in the order of opening.
+        bins: Rows ``NOW``, ``BEFORE`` and ``AFTER``, then one a ticket, ``(3 + TICKETS, 8)``.
+        tickets: Migration decisions, a ring; their field ``queue`` is a ring of its own.
         follow: Placements that are followed to the next access, by page.
     """
 
-    p_knobs: Floats
-    p_acting: Floats
-    p_learned: Floats
+    p_numbers: Floats
     p_counts: Ints
     p_memory: NDArray[np.uint8]
-    p_returns: NDArray[np.float32]
-    p_tiles: Floats
-    m_knobs: Floats
-    m_acting: Floats
-    m_learned: Floats
+    m_numbers: Floats
     m_counts: Ints
     m_memory: NDArray[np.uint8]
-    m_returns: NDArray[np.float32]
-    m_tiles: Floats
     rules: NDArray[np.void]
-    now: Ints
-    before: Ints
-    after: Ints
+    bins: Ints
     tickets: NDArray[np.void]
-    ticket_bins: Ints
-    windows: Ints
     follow: NDArray[np.void]
 
 
-def make_minds(placer: Brain, mover: Brain, rules: NDArray[np.void]) -> Minds:
+def make_minds(place: Brain, move: Brain, rules: NDArray[np.void]) -> Minds:
     """Copies of two networks with nothing pending."""
     return Minds(
-        *(array.copy() for array in placer),
-        *(array.copy() for array in mover),
+        *(array.copy() for array in place),
+        *(array.copy() for array in move),
         rules=rules.copy(),
-        now=np.zeros(8, np.int64),
-        before=np.zeros(8, np.int64),
-        after=np.zeros(8, np.int64),
+        bins=np.zeros((FIRST_TICKET + TICKETS, 8), np.int64),
         tickets=np.zeros(TICKETS, TICKET),
-        ticket_bins=np.zeros((TICKETS, 8), np.int64),
-        windows=np.zeros(TICKETS, np.int64),
         follow=np.zeros(FOLLOWED if rules["reward"][0] == PAGE_COST else 1, FOLLOW),
     )
 
 
-def placer_of(minds: Minds) -> Brain:
-    """The placement network's arrays, not copied."""
-    return Brain(*minds[:7])
+@inlined
+def placer(p: Minds) -> Brain:
+    """The placement network's arrays."""
+    return Brain(p.p_numbers, p.p_counts, p.p_memory)
 
 
-def mover_of(minds: Minds) -> Brain:
-    """The migration network's arrays, not copied."""
-    return Brain(*minds[7:14])
+@inlined
+def mover(p: Minds) -> Brain:
+    """The migration network's arrays."""
+    return Brain(p.m_numbers, p.m_counts, p.m_memory)

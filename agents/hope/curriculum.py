@@ -74,6 +74,13 @@ class ScenarioCurriculum:
             row[:-1] = row[1:].clone()
             row[-1] = int(success)
 
+    def add_counts(self, counts: Iterable[Iterable[int]]) -> None:
+        """Count finished episodes of each class in turn, as ``(failures, successes)`` pairs."""
+        for label, pair in enumerate(counts):
+            for success, count in enumerate(pair):
+                for _ in range(count):
+                    self.add(label, bool(success))
+
     def success(self, name: str) -> float:
         """Share of successes over the last episodes of a class; 0 before the first one."""
         row = self.record[self.names.index(name)]

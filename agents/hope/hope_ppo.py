@@ -26,10 +26,13 @@ from hybridrl.agents.hope.collect import (
     torch_threads,
 )
 from hybridrl.agents.hope.features import feature_rows
-from hybridrl.agents.hope.policy import HopePolicy, HopeTokenPolicy
+from hybridrl.agents.hope.learners import Learners, learners
+from hybridrl.agents.hope.policy import HopeGaussianPolicy, HopePolicy, HopeTokenPolicy
 from hybridrl.agents.hope.scene_choice import ChoosesScenes
 from hybridrl.agents.hope.stall import unstick
 from hybridrl.agents.hope.update import UpdateRule, gradient_steps
+from hybridrl.envs.parking.task import CLASS_NAMES
+from hybridrl.planners.errors import ScenarioError
 
 if TYPE_CHECKING:
     from hybridrl.planners.path import PlanResult
@@ -45,7 +48,7 @@ class HopePPO(ChoosesScenes, PPO):
 
     Args:
         policy: ``MultiInputPolicy`` (two networks of 256 x 2), ``TokenPolicy`` (HOPE's
-            transformer) or a subclass of ``HopePolicy``.
+            transformer), ``GaussianPolicy`` (its weighting) or a subclass of ``HopePolicy``.
         env: A parking environment with ``action_type="discrete"``, or a vector of them.
         learning_rate: At the beginning, or a schedule.
         final_lr_share: Share of it that a number has decayed to at the end.
@@ -70,6 +73,9 @@ class HopePPO(ChoosesScenes, PPO):
             relative position has not changed since the last decision (HOPE's evaluation rule);
             needs the ``state`` that ``predict`` returned, so never acts on a first decision.
         threads: CPU threads of torch while learning; more than one gains little.
+        workers: Processes that learn together, each of them in as many scenes as ``env`` has: a
+            gradient step averages theirs over ``batch_size`` rows in all. ``env`` must come from
+            ``make_vec``; two of one thread each are faster than one of two threads.
         policy_kwargs: Of the policy.
         stats_window_size: Episodes that logged means run over.
         tensorboard_log: Folder of its logs.
@@ -85,6 +91,7 @@ class HopePPO(ChoosesScenes, PPO):
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
         "MultiInputPolicy": HopePolicy,
         "TokenPolicy": HopeTokenPolicy,
+        "GaussianPolicy": HopeGaussianPolicy,
     }
     policy: HopePolicy
 
@@ -110,6 +117,7 @@ class HopePPO(ChoosesScenes, PPO):
         quality_from: float = 0.5,
         stall_breaker: bool = False,
         threads: int = 1,
+        workers: int = 1,
         policy_kwargs: dict[str, Any] | None = None,
         stats_window_size: int = 1000,
         tensorboard_log: str | None = None,
@@ -149,6 +157,11 @@ class HopePPO(ChoosesScenes, PPO):
         self.quality_from = quality_from
         self.stall_breaker = stall_breaker
         self.threads = threads
+        self.workers = workers
+        self._group: Learners | None = None
+        self._outcomes = torch.zeros(len(CLASS_NAMES), 2, dtype=torch.int64)
+        if workers < 1:
+            raise ScenarioError("workers", workers, "a number of processes, 1 or more")
         if _init_setup_model:
             self._setup_model()
 
@@ -162,15 +175,32 @@ class HopePPO(ChoosesScenes, PPO):
         progress_bar: bool = False,
     ) -> HopePPO:
         """Train; the arguments are those of Stable-Baselines3."""
-        with torch_threads(self.threads):
-            super().learn(
-                total_timesteps,
-                callback,
-                log_interval,
-                tb_log_name,
-                reset_num_timesteps,
-                progress_bar,
-            )
+        wanted = {
+            "total_timesteps": total_timesteps,
+            "callback": callback,
+            "log_interval": log_interval,
+            "tb_log_name": tb_log_name,
+            "reset_num_timesteps": reset_num_timesteps,
+            "progress_bar": progress_bar,
+        }
+        if self.workers > 1:
+            with learners(self, total_timesteps, reset_num_timesteps) as group:
+                return self.learn_with(group, **wanted)
+        return self.learn_with(None, **wanted)
+
+    def learn_with(self, group: Learners | None, **wanted: Any) -> HopePPO:
+        """Learn as one of several processes, or alone.
+
+        Args:
+            group: The others; every one of them has to call this with the same numbers.
+            **wanted: Of :meth:`learn`.
+        """
+        self._group = group
+        try:
+            with torch_threads(self.threads):
+                super().learn(**wanted)
+        finally:
+            self._group = None
         return self
 
     def collect_rollouts(
@@ -187,6 +217,8 @@ class HopePPO(ChoosesScenes, PPO):
         """
         self.policy.set_training_mode(False)
         rollout_buffer.reset()
+        if self._group is not None:
+            self._group.follow(self.policy)
         self._weigh_classes(env)
         self._weigh_rewards(env)
         callback.on_rollout_start()
@@ -196,7 +228,7 @@ class HopePPO(ChoosesScenes, PPO):
                 actions, values, log_probs = self.policy.act(self._tensor(rows))
             taken = actions.cpu().numpy()
             new_obs, rewards, dones, infos = env.step(taken)
-            self.num_timesteps += env.num_envs
+            self.num_timesteps += env.num_envs * (self._group.count if self._group else 1)
             callback.update_locals(locals())
             if not callback.on_step():
                 return False
@@ -216,6 +248,7 @@ class HopePPO(ChoosesScenes, PPO):
             self._last_episode_starts = dones
         with torch.inference_mode():
             last_values = self.policy.values(self._tensor(rows))
+        self._pool_outcomes()
         rollout_buffer.compute_returns_and_advantage(last_values, self._last_episode_starts)  # type: ignore[arg-type]
         callback.update_locals(locals())
         callback.on_rollout_end()
@@ -228,16 +261,11 @@ class HopePPO(ChoosesScenes, PPO):
         clip = self.clip_range(self._current_progress_remaining)  # type: ignore[operator]
         sums = np.zeros(4)
         steps = 0
-        rule = UpdateRule(
-            self.n_epochs,
-            self.batch_size,
-            clip,
-            self.vf_coef,
-            self.ent_coef,
-            self.max_grad_norm,
-            self.target_kl,
-        )
-        for kl, terms in gradient_steps(self.policy, self.rollout_buffer, rule):
+        own = max(2, self.batch_size // self.workers) if self._group else self.batch_size
+        weights = (self.vf_coef, self.ent_coef)
+        rule = UpdateRule(self.n_epochs, own, clip, *weights, self.max_grad_norm, self.target_kl)
+        average = None if self._group is None else self._group.average
+        for kl, terms in gradient_steps(self.policy, self.rollout_buffer, rule, average):
             sums += [kl, *terms]
             steps += 1
         self._n_updates += self.n_epochs
@@ -323,6 +351,28 @@ class HopePPO(ChoosesScenes, PPO):
             self.policy_kwargs = {**self.policy_kwargs, "normalize": True}
         super()._setup_model()
         self._set_up_scenes()
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "_group", "_outcomes"]
+
+    def _count_episodes(self, infos: list[dict[str, Any]], dones: NDArray[np.bool_]) -> None:
+        """At once when alone, else with those of the others when the rollout is over."""
+        if self._group is None:
+            return super()._count_episodes(infos, dones)
+        for i in np.flatnonzero(dones):
+            if infos[i].get("label", -1) >= 0:
+                self._outcomes[infos[i]["label"], int(infos[i]["is_success"])] += 1
+
+    def _pool_outcomes(self) -> None:
+        if self._group is not None:
+            self._group.add_up(self._outcomes)
+            self.scenes.add_counts(self._outcomes.tolist())
+            self._outcomes.zero_()
+
+    def _weigh_rewards(self, env: VecEnv) -> None:
+        """Begin the second phase; from scratch its weights cost several times the samples."""
+        if self.quality_weights and 1.0 - self._current_progress_remaining >= self.quality_from:
+            env.env_method("set_reward_weights", self.quality_weights)
 
     def _rows(self, observation: Observation, env: VecEnv) -> NDArray[np.float32]:
         """Feature rows of the environments, masked by what they allow."""

@@ -21,6 +21,7 @@ from hybridrl.agents.hope.replay import Batch, Demonstrations, RowReplay, demons
 from hybridrl.agents.hope.sac_policy import HopeSACPolicy, HopeSACTokenPolicy
 from hybridrl.agents.hope.scene_choice import ChoosesScenes
 from hybridrl.agents.hope.step_scaling import scale_step
+from hybridrl.planners.errors import ScenarioError
 
 WEIGH_EVERY = 50  # steps of all environments between two looks at what is left to learn
 
@@ -99,28 +100,32 @@ class HopeSAC(ChoosesScenes, SAC):
         device: torch.device | str = "auto",
         _init_setup_model: bool = True,
     ) -> None:
-        super().__init__(
-            policy,
-            env,  # type: ignore[arg-type]
-            learning_rate=learning_rate,
-            buffer_size=buffer_size,
-            learning_starts=learning_starts,
-            batch_size=batch_size,
-            tau=tau,
-            gamma=gamma,
-            train_freq=train_freq,
-            gradient_steps=gradient_steps,
-            replay_buffer_class=RowReplay,
-            ent_coef=ent_coef,
-            target_entropy=target_entropy,
-            policy_kwargs=policy_kwargs,
-            stats_window_size=stats_window_size,
-            tensorboard_log=tensorboard_log,
-            verbose=verbose,
-            seed=seed,
-            device=device,
-            _init_setup_model=False,
-        )
+        try:
+            super().__init__(
+                policy,
+                env,  # type: ignore[arg-type]
+                learning_rate=learning_rate,
+                buffer_size=buffer_size,
+                learning_starts=learning_starts,
+                batch_size=batch_size,
+                tau=tau,
+                gamma=gamma,
+                train_freq=train_freq,
+                gradient_steps=gradient_steps,
+                replay_buffer_class=RowReplay,
+                ent_coef=ent_coef,
+                target_entropy=target_entropy,
+                policy_kwargs=policy_kwargs,
+                stats_window_size=stats_window_size,
+                tensorboard_log=tensorboard_log,
+                verbose=verbose,
+                seed=seed,
+                device=device,
+                _init_setup_model=False,
+            )
+        except AssertionError as error:
+            expected = f'one with action_type="continuous": {error}'
+            raise ScenarioError("env", env, expected) from error
         self.final_lr_share = final_lr_share
         self.policy_delay = policy_delay
         self.demonstrations = demonstrations

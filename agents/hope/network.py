@@ -38,6 +38,8 @@ class HopeNetwork:
         self.description = dict(description)
         self.inputs = int(description["inputs"])
         self.parts = parts_of(self.inputs)
+        if description.get("masking", "hard") != "hard":
+            raise ScenarioError("masking", description["masking"], "hard: others may bump")
         activation = description["activation"]
         if activation not in _ACTIVATIONS:
             raise UnknownNameError("activation", activation, _ACTIVATIONS)

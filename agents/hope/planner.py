@@ -135,8 +135,8 @@ class HopePlanner16(HopePlanner):
 
     name = "hope-ppo-16"
 
-    def __init__(self, max_decisions: int = 200) -> None:
-        super().__init__(16, max_decisions)
+    def __init__(self, max_decisions: int = 200, **options: Any) -> None:
+        super().__init__(16, max_decisions, **options)
 
 
 def _costs(rows: NDArray[np.void]) -> NDArray[np.float64]:

@@ -139,6 +139,7 @@ def _description_of(model: HopePPO) -> dict[str, Any]:
         "activation": policy.activation_fn.__name__,
         "heads": getattr(policy.features_extractor, "heads", None),
         "normalize": policy.features_extractor.scale is not None,
+        "masking": policy.masking,
         "samples": model.num_timesteps,
     }
 

@@ -53,7 +53,11 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
         "MlpPolicy": IQLPolicy,
         "MultiInputPolicy": IQLMultiInputPolicy,
     }
-    policy: IQLPolicy
+    policy: Any
+    actor: Any
+    value: Any
+    critic: Any
+    critic_target: Any
 
     def __init__(
         self,

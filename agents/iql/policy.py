@@ -64,6 +64,7 @@ class IQLActor(BaseModel):
 
     def gaussian(self, obs: Any) -> tuple[Tensor, Tensor]:
         """Mean ``(B, A)`` in [-1, 1] and log deviation ``(A,)``."""
+        assert self.features_extractor is not None
         features = self.extract_features(obs, self.features_extractor)
         return torch.tanh(self.net(features)), self.log_std.clamp(*LOG_STD_RANGE)
 
@@ -105,6 +106,7 @@ class StateValue(BaseModel):
 
     def forward(self, obs: Any) -> Tensor:
         """Values, ``(B,)``."""
+        assert self.features_extractor is not None
         values: Tensor = self.net(self.extract_features(obs, self.features_extractor))
         return values.squeeze(-1)
 
@@ -139,7 +141,7 @@ class IQLPolicy(BasePolicy):
         features_extractor_class: type[BaseFeaturesExtractor] = FlattenExtractor,
         features_extractor_kwargs: dict[str, Any] | None = None,
         normalize_images: bool = True,
-        optimizer_class: type[torch.optim.Optimizer] = LeanAdam,
+        optimizer_class: Any = LeanAdam,
         optimizer_kwargs: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -168,9 +170,8 @@ class IQLPolicy(BasePolicy):
         self.value = StateValue(net_arch=qf, **self._parts())
         for part in (self.actor, self.critic, self.value):
             part.to(self.device)
-            part.optimizer = self.optimizer_class(
-                part.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs
-            )
+            make: Any = self.optimizer_class
+            part.optimizer = make(part.parameters(), lr=lr_schedule(1), **self.optimizer_kwargs)
         self.critic_target.to(self.device)
 
     def _parts(self) -> dict[str, Any]:
@@ -184,13 +185,13 @@ class IQLPolicy(BasePolicy):
         }
 
     def _get_constructor_parameters(self) -> dict[str, Any]:
-        own = ("net_arch", "activation_fn", "dropout", "n_critics", "optimizer_class")
-        own += ("optimizer_kwargs", "features_extractor_class", "features_extractor_kwargs")
-        schedule = {"lr_schedule": self._dummy_schedule}
+        own = ("net_arch", "activation_fn", "dropout", "n_critics")
+        parts = ("features_extractor_class", "features_extractor_kwargs")
+        optimizer = ("optimizer_class", "optimizer_kwargs")
         return {
             **super()._get_constructor_parameters(),
-            **{key: getattr(self, key) for key in own},
-            **schedule,
+            **{key: getattr(self, key) for key in (*own, *parts, *optimizer)},
+            "lr_schedule": self._dummy_schedule,
         }
 
     def _predict(self, observation: Any, deterministic: bool = False) -> Tensor:

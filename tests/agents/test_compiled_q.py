@@ -7,19 +7,23 @@ import torch
 from hybridrl.agents.common.compiled_q import (
     ATOMS,
     EXPLORATION,
+    SCALE,
     SIZE,
     WIDTH,
     BrainSpec,
     act,
+    acting,
     draw,
     greedy,
     layers_of,
+    learned,
     make_brain,
     mean_return,
     memory_bytes,
     new_wait,
     outputs_of,
     remember,
+    returns_at,
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train, update
 from hybridrl.agents.common.small_q import sigmoid
@@ -55,8 +59,8 @@ def padded(bins):
 
 
 def exact_outputs(brain, bins):
-    x = bins[: brain.counts[WIDTH]] * brain.knobs[8 : 8 + brain.counts[WIDTH]]
-    layers = layers_of(brain, brain.acting)
+    x = bins[: brain.counts[WIDTH]] * brain.numbers[SCALE : SCALE + brain.counts[WIDTH]]
+    layers = layers_of(brain, acting(brain))
     for weight, bias in layers[:-1]:
         z = weight @ x + bias
         x = z / (1 + np.exp(-z))
@@ -77,11 +81,11 @@ def test_decisions_agree_with_float64_on_999_of_1000_random_states(actions):
     agreed, total = 0, 0
     for seed in range(20):
         brain = make_brain(BrainSpec(bins=SEVEN, actions=actions, seed=seed))
-        brain.acting[:] *= 3.0
+        acting(brain)[:] *= 3.0
         for _ in range(500):
             bins = padded(rng.integers(0, SEVEN))
             exact = int(exact_outputs(brain, bins).argmax())
-            agreed += exact == greedy(brain.knobs, brain.counts, brain.acting, bins)
+            agreed += exact == greedy(brain, bins)
             total += 1
     assert agreed >= 0.999 * total
 
@@ -91,24 +95,24 @@ def test_torch_makes_the_same_updates(name):
     ours, other = filled(SPECS[name]), filled(SPECS[name])
     learner = TorchLearner(other)
     rng = np.random.default_rng(3)
-    before = ours.learned.copy()
+    before = learned(ours).copy()
     for step in range(40):
         chosen = rng.integers(0, 200, SPECS[name].batch_size)
         assert update(ours, chosen) == pytest.approx(learner.update(chosen), abs=1e-6)
         if step % 10 == 9:
             copy_weights(ours)
             learner.copy_weights()
-    size = len(ours.acting)
-    assert np.abs(ours.learned[:size] - other.learned[:size]).max() < 1e-6
-    assert np.abs(ours.learned[:size] - before[:size]).max() > 1e-3
+    size = len(acting(ours))
+    assert np.abs(learned(ours)[:size] - learned(other)[:size]).max() < 1e-6
+    assert np.abs(learned(ours)[:size] - before[:size]).max() > 1e-3
 
 
 def test_padding_of_a_small_network_stays_zero():
     brain = filled(SPECS["double"])
     train(brain, 30)
-    shown = sum(w.size + b.size for w, b in layers_of(brain, brain.learned))
+    shown = sum(w.size + b.size for w, b in layers_of(brain, learned(brain)))
     assert shown == SPECS["double"].parameters == 102
-    assert np.count_nonzero(brain.learned[: len(brain.acting)]) <= shown
+    assert np.count_nonzero(learned(brain)[: len(acting(brain))]) <= shown
 
 
 def test_harmonias_networks_have_the_published_numbers_of_parameters():
@@ -126,7 +130,7 @@ def test_a_network_learns_which_action_pays():
     copy_weights(brain)
     for a in (0, 1):
         for b in (0, 1):
-            assert greedy(brain.knobs, brain.counts, brain.acting, padded([a, b])) == a ^ b
+            assert greedy(brain, padded([a, b])) == a ^ b
 
 
 def test_c51_learns_the_mean_of_a_random_reward():
@@ -140,8 +144,8 @@ def test_c51_learns_the_mean_of_a_random_reward():
         )
     train(brain, 400)
     copy_weights(brain)
-    start = outputs_of(brain.knobs, brain.counts, brain.acting, padded([0]))
-    means = [mean_return(brain.knobs, start + a * 21, int(brain.counts[ATOMS])) for a in (0, 1)]
+    start = outputs_of(brain, acting(brain), padded([0]))
+    means = [mean_return(brain.numbers, start + a * 21, int(brain.counts[ATOMS])) for a in (0, 1)]
     assert means == pytest.approx([0.3, 0.7], abs=0.05)
 
 
@@ -160,12 +164,12 @@ def test_losses_with_numbers_worked_by_hand():
 def test_exploration_has_its_rate_and_uniform_actions():
     brain = make_brain(BrainSpec(bins=SEVEN, actions=4, exploration=0.2))
     bins = padded([1] * 7)
-    best = greedy(brain.knobs, brain.counts, brain.acting, bins)
-    taken = np.array([act(brain.knobs, brain.counts, brain.acting, bins) for _ in range(20000)])
+    best = greedy(brain, bins)
+    taken = np.array([act(brain, bins) for _ in range(20000)])
     assert np.mean(taken != best) == pytest.approx(0.2 * 3 / 4, abs=0.01)
-    brain.knobs[EXPLORATION] = 0.0
-    new_wait(brain.knobs, brain.counts)
-    assert {act(brain.knobs, brain.counts, brain.acting, bins) for _ in range(100)} == {best}
+    brain.numbers[EXPLORATION] = 0.0
+    new_wait(brain)
+    assert {act(brain, bins) for _ in range(100)} == {best}
 
 
 def test_draws_are_uniform_and_repeat_with_the_seed():
@@ -181,21 +185,22 @@ def test_the_memory_is_a_ring():
     assert brain.counts[SIZE] == 16
     remember(brain, padded([1] * 6), 1, 2.5, padded([0] * 6), 0.5)
     assert brain.memory[4].tolist() == [1] * 6 + [0] * 6 + [1]
-    assert brain.returns[4].tolist() == [2.5, 0.5]
+    first = returns_at(brain) + 8
+    assert brain.numbers[first : first + 2].tolist() == [2.5, 0.5]
 
 
 def test_equal_seeds_train_alike():
     one, two = filled(SPECS["adam"]), filled(SPECS["adam"])
     train(one, 20)
     train(two, 20)
-    assert (one.learned == two.learned).all()
+    assert (one.numbers == two.numbers).all()
 
 
 def test_training_an_empty_memory_changes_nothing():
     brain = make_brain(SPECS["adam"])
-    before = brain.learned.copy()
+    before = brain.numbers.copy()
     train(brain, 3)
-    assert (brain.learned == before).all()
+    assert (brain.numbers == before).all()
 
 
 def test_memory_is_counted_to_the_byte():

@@ -12,7 +12,7 @@ from stable_baselines3.common.evaluation import evaluate_policy
 from stable_baselines3.common.vec_env import DummyVecEnv
 
 import hybridrl  # noqa: F401
-from hybridrl.agents.common.checkpoint import load_checkpoint, save_checkpoint
+from hybridrl.agents.common.training_state import load_training_state, save_training_state
 from hybridrl.agents.common.vec_env import make_vec
 from hybridrl.agents.hope import HopePPO, ParkingTokens
 from hybridrl.agents.hope.features import feature_rows
@@ -184,9 +184,9 @@ def test_loaded_without_an_environment_it_still_predicts(tmp_path, seen):
 def test_a_checkpoint_without_pickle_holds_networks_counters_and_curriculum(tmp_path):
     model = model_of().learn(64)
     model.scenes.add(2, True)
-    save_checkpoint(model, tmp_path / "checkpoint")
+    save_training_state(model, tmp_path / "checkpoint")
     other = model_of(seed=9)
-    load_checkpoint(other, tmp_path / "checkpoint")
+    load_training_state(other, tmp_path / "checkpoint")
     assert torch.equal(weights_of(other), weights_of(model))
     assert torch.equal(other.scenes.record, model.scenes.record)
     assert other.num_timesteps == model.num_timesteps

@@ -7,7 +7,7 @@ import pytest
 import torch
 from stable_baselines3 import SAC
 
-from hybridrl.agents.common.checkpoint import load_checkpoint, save_checkpoint
+from hybridrl.agents.common.training_state import load_training_state, save_training_state
 from hybridrl.agents.common.vec_env import make_vec
 from hybridrl.agents.hope import HopeSAC
 from hybridrl.agents.hope.features import MASK, feature_rows
@@ -124,9 +124,9 @@ def test_saved_and_loaded_it_predicts_the_same(tmp_path, seen, trained):
 
 
 def test_a_checkpoint_keeps_networks_temperature_and_replay(tmp_path, trained):
-    save_checkpoint(trained, tmp_path / "checkpoint")
+    save_training_state(trained, tmp_path / "checkpoint")
     other = model_of(seed=9)
-    load_checkpoint(other, tmp_path / "checkpoint")
+    load_training_state(other, tmp_path / "checkpoint")
     assert torch.equal(weights_of(other), weights_of(trained))
     assert torch.equal(other.log_ent_coef, trained.log_ent_coef)
     assert other.replay_buffer.pos == trained.replay_buffer.pos > 0

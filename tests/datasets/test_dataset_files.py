@@ -301,6 +301,30 @@ def test_changed_numbers_are_found_by_the_fingerprint(tmp_path, form):
         as_dataset(file)
 
 
+@settings(ON_DISK, max_examples=80)
+@given(
+    name=st.sampled_from(["main_data.hdf5", "metadata.json"]),
+    place=st.floats(0, 1),
+    bits=st.integers(1, 255),
+)
+def test_no_flipped_byte_of_a_minari_folder_goes_unnoticed(store, name, place, bits):
+    data = made(rows=20, returns=True)
+    if not (store / NAME).exists():
+        write_minari(data, NAME)
+    file = store / NAME / "data" / name
+    content = file.read_bytes()
+    damaged = bytearray(content)
+    damaged[int(place * (len(content) - 1))] ^= bits
+    file.write_bytes(damaged)
+    try:
+        again = read_minari(NAME)
+    except DatasetError:
+        return
+    finally:
+        file.write_bytes(content)
+    assert again.fingerprint() == data.fingerprint()
+
+
 @settings(ON_DISK, max_examples=60)
 @given(form=st.sampled_from(["npz", "hdf5"]), place=st.floats(0, 1), bits=st.integers(1, 255))
 def test_no_flipped_byte_goes_unnoticed(tmp_path, form, place, bits):

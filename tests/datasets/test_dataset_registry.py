@@ -98,7 +98,7 @@ def test_every_format_is_exported_and_read_back(store, hybridrl):
         (("show", "missing.npz"), "missing.npz"),
         (("make", "hybridrl/pendulum/randm-v0"), "did you mean hybridrl/pendulum/random-v0"),
         (("make", PENDULUM, "--as", "nothing"), "Minari id"),
-        (("make", PENDULUM, "--steps", "0"), "0"),
+        (("make", PENDULUM, "--steps", "0"), "greater than or equal to 1"),
         (("make", PENDULUM, "--steps", "5", "--episodes", "5"), "either steps or episodes"),
     ],
 )
@@ -125,9 +125,9 @@ def test_make_depends_on_the_seed_alone(store):
         registry.make_dataset(PENDULUM, seed, rows=20, stored_as=name)
         return read_minari(name).fingerprint()
 
-    first = fingerprint("a/one-v0", 1)
-    assert first == fingerprint("a/two-v0", 1)
-    assert first != fingerprint("a/three-v0", 2)
+    first = fingerprint("aa/one-v0", 1)
+    assert first == fingerprint("aa/two-v0", 1)
+    assert first != fingerprint("aa/three-v0", 2)
 
 
 def test_a_stored_dataset_is_made_again_only_when_asked(store):
@@ -141,7 +141,7 @@ def test_a_stored_dataset_is_made_again_only_when_asked(store):
 def test_an_interrupted_make_goes_on_and_gives_the_same_data(store, monkeypatch):
     from hybridrl.datasets import collect
 
-    registry.make_dataset(PENDULUM, 3, episodes=24, stored_as="a/whole-v0")
+    registry.make_dataset(PENDULUM, 3, episodes=24, stored_as="aa/whole-v0")
     real, played = collect.episode, []
 
     def dies(env, act, seed, index):
@@ -160,7 +160,7 @@ def test_an_interrupted_make_goes_on_and_gives_the_same_data(store, monkeypatch)
     played.append(15)
     registry.make_dataset(PENDULUM, 3, episodes=24, resume=True)
     assert played.count(5) == 1  # kept from before
-    assert read_minari(PENDULUM).fingerprint() == read_minari("a/whole-v0").fingerprint()
+    assert read_minari(PENDULUM).fingerprint() == read_minari("aa/whole-v0").fingerprint()
 
 
 def test_a_damaged_piece_of_an_interrupted_make_is_named(store, monkeypatch):

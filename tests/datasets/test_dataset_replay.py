@@ -22,7 +22,7 @@ def filled(steps, n_envs=1, capacity=64, length=7, space=UNIT, seed=0):
     buffer = ReplayBuffer(capacity, SEEN, space, n_envs=n_envs)
     here = np.stack([np.arange(n_envs), np.zeros(n_envs)], axis=1).astype(float)
     for step in range(steps):
-        there = here + [[0.0, 1.0]]
+        there = here + np.array([0.0, 1.0])
         done = np.full(n_envs, step % length == length - 1)
         timeout = done & (step % (2 * length) == length - 1)
         infos = [{"TimeLimit.truncated": bool(t)} for t in timeout]

@@ -139,3 +139,12 @@ def test_a_longer_list_of_exits_begins_with_the_shorter_one():
     long, short = fixed_scenes("hard", 4, task="out"), fixed_scenes("hard", 2, task="out")
     assert [s.start for s in long[:2]] == [s.start for s in short]
     assert long[0].start != fixed_scenes("hard", 1)[0].start
+
+
+def test_the_torch_back_end_refuses_to_leave_a_slot():
+    from hybridrl.envs.parking.config import ParkingOptions, make_config
+    from hybridrl.envs.parking.torch_backend.backend import TorchParkingSimulator
+
+    simulator = TorchParkingSimulator(1, CAR, make_config(ParkingOptions(rs="off")))
+    with pytest.raises(ScenarioError, match="torch"):
+        simulator.load(0, fixed_scene("normal-bay", 0, task="out"))

@@ -2,8 +2,9 @@
 
 The street or lot is that of the parking task with start and goal exchanged; the lane pose is the
 start that was drawn there, turned to the direction of its lane. A scene is kept only where a way
-out was driven: turns to and fro at full lock, as far as each is free, until a free Reeds-Shepp
-path leads on to the lane pose. So every scene that is kept can be solved, by construction.
+out was driven: some of the way straight, then turns to and fro at full lock, as far as each is
+free, until a free Reeds-Shepp path leads on to the lane pose. So every scene that is kept can be
+solved, by construction.
 """
 
 from __future__ import annotations
@@ -24,6 +25,8 @@ from hybridrl.planners.vehicle import Body
 Array = NDArray[np.float64]
 
 MOVES = 12  # turns to and fro tried on one side
+LEADS = 4  # lengths of the straight before them, none among them
+LONGEST_LEAD = 5.0  # metres of it
 STOPS = 4  # places on each of them from which a path onward is looked for
 LONGEST = 4.0  # metres of one of them
 MARGIN = 0.02  # metres that each ends before its first contact
@@ -46,11 +49,33 @@ def _leads_on(
 
 
 @njit(cache=True, error_model="numpy")
+def _turns_lead_on(
+    x: float, y: float, heading: float, side: float, gear: float, goal: Array, rule: SearchRule,
+    body: Body, obstacles: Obstacles, bounds: Array, arcs: Array, scratch: Scratch,
+) -> bool:  # fmt: skip
+    """Whether turns to and fro that carry the nose to a side lead to such a path."""
+    for _ in range(MOVES):
+        # Ahead to the side and astern to the other one both turn the nose to the side.
+        curvature = side * gear / rule.radii[0]
+        free = free_length(x, y, heading, curvature, gear * LONGEST, body, obstacles)
+        length = gear * max(min(free - MARGIN, LONGEST), 0.0)
+        gear = -gear
+        if length == 0.0:
+            continue
+        for stop in range(1, STOPS + 1):
+            px, py, turn = advance_pose(x, y, heading, curvature, length * stop / STOPS)
+            if _leads_on(px, py, turn, goal, rule, body, obstacles, bounds, arcs, scratch):
+                return True
+        x, y, heading = advance_pose(x, y, heading, curvature, length)
+    return False
+
+
+@njit(cache=True, error_model="numpy")
 def exit_exists(
     start: Array, goal: Array, rule: SearchRule, body: Body, obstacles: Obstacles,
     bounds: Array, scratch: Scratch,
 ) -> bool:  # fmt: skip
-    """Drive out of a slot, to the left and to the right, first ahead and first astern.
+    """Drive out of a slot: straight for a while, then turn to the left or to the right.
 
     Args:
         start: Pose in the slot, free, shape ``(3,)``.
@@ -66,25 +91,19 @@ def exit_exists(
     """
     arcs = np.empty((2, 5))
     scratch.goal_reach[:] = -1.0
-    for attempt in range(4):
-        side = 1.0 if attempt % 2 == 0 else -1.0
-        gear = 1.0 if attempt < 2 else -1.0
-        x, y, heading = start[0], start[1], start[2]
+    sx, sy, turn = start[0], start[1], start[2]
+    for attempt in range(4 * LEADS):
+        gear = 1.0 if attempt % 4 < 2 else -1.0
+        way = free_length(sx, sy, turn, 0.0, gear * LONGEST_LEAD, body, obstacles)
+        lead = gear * max(way - MARGIN, 0.0) * (attempt // 4) / (LEADS - 1)
+        x, y, heading = advance_pose(sx, sy, turn, 0.0, lead)
         if _leads_on(x, y, heading, goal, rule, body, obstacles, bounds, arcs, scratch):
             return True
-        for _ in range(MOVES):
-            # Ahead to the side and astern to the other one both turn the nose to the side.
-            curvature = side * gear / rule.radii[0]
-            free = free_length(x, y, heading, curvature, gear * LONGEST, body, obstacles)
-            length = min(free - MARGIN, LONGEST)
-            gear = -gear
-            if length <= 0.0:
-                continue
-            for stop in range(1, STOPS + 1):
-                px, py, turn = advance_pose(x, y, heading, curvature, -gear * length * stop / STOPS)
-                if _leads_on(px, py, turn, goal, rule, body, obstacles, bounds, arcs, scratch):
-                    return True
-            x, y, heading = advance_pose(x, y, heading, curvature, -gear * length)
+        side = 1.0 if attempt % 2 == 0 else -1.0
+        if _turns_lead_on(
+            x, y, heading, side, gear, goal, rule, body, obstacles, bounds, arcs, scratch
+        ):
+            return True
     return False
 
 

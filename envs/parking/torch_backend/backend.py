@@ -97,7 +97,13 @@ class TorchParkingSimulator:
         self._host.load_raw(i, scene, label, reversible)
 
     def load(self, i: int, scenario: Scenario, label: int = -1, reversible: bool = False) -> None:
-        """Put any scenario into row ``i``; :meth:`begin` starts it."""
+        """Put any scenario into row ``i``; :meth:`begin` starts it.
+
+        Raises:
+            ScenarioError: If it asks to leave a slot, which needs the numba back end.
+        """
+        if scenario.task != "in":
+            raise ScenarioError("scenario.task", scenario.task, "'in' with the torch back end")
         self._host.load(i, scenario, label, reversible)
 
     def begin(self, which: NDArray[np.int64]) -> None:

@@ -9,12 +9,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.storage.baselines.mover import Mover, count_accesses, make_mover, move_by_counts
+from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.lists import lru_victim
 from hybridrl.envs.storage.kernels.random import first_state, uniform
 from hybridrl.envs.storage.kernels.records import FLYING, Engine
 from hybridrl.envs.storage.policy import Policy
+from hybridrl.envs.storage.traces.synthetic import service_times
 
 if TYPE_CHECKING:
     from hybridrl.envs.storage.engine import HSSEngine
@@ -66,9 +68,12 @@ def _place(e: Engine, p: Heuristic) -> int:
     if kind == RANDOM:
         return int(uniform(p.rule[0]) * s.devices)
     if kind == STAY:
-        return int(e.page[s.page].loc)
+        return 0 if room_on(e, np.int64(0)) >= s.npages else int(e.page[s.page].loc)
     if kind == TARGET:
-        return int(p.target[s.page])
+        device = np.int64(0)
+        for page in range(s.page, s.page + s.npages):
+            device = max(device, np.int64(p.target[page]))
+        return int(device)
     return int(s.devices - 1)
 
 
@@ -104,13 +109,23 @@ def _victim(e: Engine, p: Heuristic, device: int) -> int:
 HOOKS = Hooks(place=_place, served=_served, migrate=_migrate, victim=_victim)
 
 
-def top_pages(engine: HSSEngine) -> NDArray[np.uint8]:
-    """The device that each page belongs on when pages are ranked by accesses in the whole trace."""
+def top_pages(engine: HSSEngine, benefit: bool = False) -> NDArray[np.uint8]:
+    """The device that each page belongs on when pages are ranked by the whole trace.
+
+    Args:
+        engine: Its trace and capacities.
+        benefit: Rank by the time that the slowest device would spend on the page, not by accesses:
+            what a disk reads in sequence is worth little.
+    """
     trace = engine.trace
-    edges = np.zeros(engine.pages + 1, np.int64)
-    np.add.at(edges, trace.page, 1)
-    np.add.at(edges, trace.page + trace.npages, -1)
-    order = np.argsort(-np.cumsum(edges)[:-1], kind="stable")
+    worth = np.ones(len(trace))
+    if benefit:
+        slow = engine.config.specs()[-1]
+        worth = service_times(trace, slow, engine.config.stripe_pages) / trace.npages
+    edges = np.zeros(engine.pages + 1)
+    np.add.at(edges, trace.page, worth)
+    np.add.at(edges, trace.page + trace.npages, -worth)
+    order = np.argsort(-np.cumsum(edges)[:-1].round(6), kind="stable")
     target = np.full(engine.pages, engine.devices - 1, np.uint8)
     start = 0
     for device in range(engine.devices - 1):
@@ -120,12 +135,14 @@ def top_pages(engine: HSSEngine) -> NDArray[np.uint8]:
     return target
 
 
-def _state(kind: int, moves: bool) -> Callable[[HSSEngine], Heuristic]:
+def _state(kind: int, moves: bool, benefit: bool) -> Callable[[HSSEngine], Heuristic]:
     def make(engine: HSSEngine) -> Heuristic:
         rule = np.zeros(1, RULE)
         rule["kind"] = kind
         rule["rng"] = first_state(engine.seed + 7919)
-        target = top_pages(engine) if kind == TARGET else np.zeros(1, np.uint8)
+        target = np.zeros(1, np.uint8)
+        if kind == TARGET:
+            target = top_pages(engine, benefit)
         return Heuristic(rule, target, make_mover(engine, on=moves))
 
     return make
@@ -139,22 +156,24 @@ def heuristic(
     moves: bool = False,
     unlimited: bool = False,
     clairvoyant: bool = False,
+    benefit: bool = False,
 ) -> Policy:
     """A heuristic policy.
 
     Args:
         name: What to call it.
-        rule: Where writes go: ``fast``, ``slow``, ``random``, ``cde``, ``stay`` (where the page
-            is) or ``target`` (by accesses in the whole trace).
+        rule: Where writes go: ``fast``, ``slow``, ``random``, ``cde``, ``stay`` (where the
+            page is; fast while there is room) or ``target`` (by accesses in the whole trace).
         reads: The rule is asked about reads as well, which may move what was read.
         moves: With the periodic mover of ``hps``.
         unlimited: Every device holds everything, and all pages start on the fastest.
         clairvoyant: Looks ahead.
+        benefit: ``target`` ranks pages by the time they would cost the slowest device.
     """
     return Policy(
         name,
         HOOKS,
-        _state(RULES.index(rule), moves),
+        _state(RULES.index(rule), moves, benefit),
         act_on="all" if reads else "writes",
         interval=MOVE_INTERVAL if moves else 0,
         unlimited=unlimited,

@@ -28,14 +28,17 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "cde+hps": _h("cde+hps", "cde", moves=True),
     "lru_write+hps": _h("lru_write+hps", "fast", moves=True),
 }
-# The family whose best member, by mean latency, is `oracle` (storage.md 8).
+# The family whose best member, by mean latency, is `oracle`: Belady with bypass, horizons for reads
+# and for writes, and the best fixed set of pages by accesses or by the time they cost.
 ORACLES: dict[str, Callable[[], Policy]] = {
     "oracle_belady": belady,
-    "oracle_r0": partial(horizon, 0.0),
-    "oracle_r0.01": partial(horizon, 0.01),
-    "oracle_r0.1": partial(horizon, 0.1),
-    "oracle_r1": partial(horizon, 1.0),
+    **{f"oracle_r{r:g}": partial(horizon, r) for r in (0.0, 0.01, 0.1, 1.0)},
+    **{
+        f"oracle_r{r:g}_w{w:g}": partial(horizon, r, w)
+        for r, w in ((0.0, 0.01), (0.0, 0.03), (0.0, 0.1), (0.01, 0.01), (0.1, 0.1))
+    },
     "oracle_topk": _h("oracle_topk", "target", reads=True, clairvoyant=True),
+    "oracle_benefit": _h("oracle_benefit", "target", reads=True, clairvoyant=True, benefit=True),
 }
 
 

@@ -174,6 +174,12 @@ class Trace:
         page_map = np.repeat(starts, lengths) + within
         return replace(self, page=dense, pages=total, page_map=page_map)
 
+    def stats(self) -> dict[str, float]:
+        """Statistics; see :func:`hybridrl.envs.storage.traces.statistics.stats`."""
+        from hybridrl.envs.storage.traces.statistics import stats
+
+        return stats(self)
+
     def head(self, requests: int) -> Trace:
         """The first requests only, not compact any more."""
         return self.part(0, requests)
@@ -215,3 +221,33 @@ def _merge_runs(
     ends = reach[np.append(np.flatnonzero(fresh)[1:] - 1, len(first) - 1)] if len(first) else starts
     lengths = ends - starts
     return starts, lengths, np.cumsum(lengths) - lengths
+
+
+def sorted_trace(
+    times: NDArray[np.float64],
+    page: NDArray[np.int64],
+    npages: NDArray[np.int64],
+    write: NDArray[np.bool_],
+    response: NDArray[np.float64] | None,
+    *,
+    name: str,
+    timed: bool,
+    notes: list[str],
+) -> Trace:
+    """A trace in order of time; how many requests were out of order is noted."""
+    back = int((np.diff(times) < 0).sum())
+    if back:
+        order = np.argsort(times, kind="stable")
+        times, page, npages, write = times[order], page[order], npages[order], write[order]
+        response = None if response is None else response[order]
+        notes.append(f"times went back {back} times; the requests were sorted")
+    return Trace(
+        times,
+        page,
+        npages.astype(np.int32),
+        write,
+        response_us=response,
+        name=name,
+        timed=timed,
+        notes=tuple(notes),
+    )

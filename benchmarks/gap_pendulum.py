@@ -1,0 +1,212 @@
+"""The gap-pendulum suite: a planted gap, minutes on a CPU (``h2o.md`` 5.2).
+
+Real data are rows of a random policy that holds each action for ten steps; the simulator is a
+variant. A trial is one method on one gap with all its seeds: stacked into one batch where
+:class:`StackedH2O` knows the method, one after another for the others.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from hybridrl.agents.h2o.stacked import METHODS as STACKED
+from hybridrl.agents.h2o.stacked import StackedH2O
+from hybridrl.agents.registry import agent_class
+from hybridrl.benchmarks.gap import (
+    EVALUATION_SEED,
+    OFFLINE,
+    Evaluation,
+    RealGuard,
+    home,
+    write_evaluations,
+)
+from hybridrl.benchmarks.gap import summarise as summarise
+from hybridrl.benchmarks.gap_tables import plots, tables
+from hybridrl.benchmarks.runs import RunConfig
+from hybridrl.benchmarks.suites import Request
+from hybridrl.datasets.offline import OfflineDataset
+from hybridrl.envs.gap.pendulum import GapPendulumEnv, GapPendulumVectorEnv
+from hybridrl.envs.gap.variants import sim_keywords
+
+__all__ = ["plots", "random_rows", "summarise", "tables", "train_method", "trials", "variant"]
+
+HOLD = 10  # steps for which the data's policy keeps an action
+RANDOM_STEPS = 300  # of the simulator before the first update
+POINTS = 9  # evaluations along the training
+EPISODES = 10  # of each
+FEWEST_ROWS = 200  # that a stack is given where its method uses none
+# Method -> registered agent and its own keywords, for what the stack does not know.
+SINGLE: dict[str, tuple[str, dict[str, Any]]] = {
+    "iql": ("iql", {"actor_decay": False}),
+    "h2o-public": ("h2o", {"public": True}),
+}
+SIZES: dict[str, Any] = {  # of h2o.md 5.2, for every method
+    "gamma": 0.98,
+    "learning_rate": 1e-3,
+    "batch_size": 128,
+    "device": "cpu",
+    "policy_kwargs": {"net_arch": [64, 64]},
+}
+DISCRIMINATORS: dict[str, Any] = {"disc_net_arch": (64, 64), "disc_batch_size": 64}
+
+
+def variant(tier: str, settings: dict[str, Any]) -> str:
+    """Tier and number of updates, as in ``cpu-4500``."""
+    return f"{tier}-{settings['updates']}"
+
+
+def trials(request: Request) -> list[RunConfig]:
+    """One trial for each gap and method; what a method does not use is shared between gaps."""
+    cells = dict.fromkeys(
+        (home(env, method), method) for env in request.envs for method in request.agents
+    )
+    return [
+        RunConfig(
+            suite=request.suite,
+            env=env,
+            agent=method,
+            work="hybridrl.benchmarks.gap_pendulum:train_method",
+            seed=request.seeds[0],
+            variant=request.variant,
+            settings={"updates": request.settings["updates"], "seeds": list(request.seeds)},
+            command=request.command,
+        )
+        for env, method in cells
+    ]
+
+
+def train_method(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """Train every seed of one method on one gap and evaluate in reality on the way.
+
+    Returns:
+        Steps of the simulator in all, and how often the real environment was stepped.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    name, _, rows = config.env.partition("-")
+    seeds, updates = config.settings["seeds"], config.settings["updates"]
+    count = FEWEST_ROWS if rows == "none" else int(rows)
+    datasets = [random_rows(count, seed) for seed in seeds]
+    keywords = {} if config.agent in OFFLINE else sim_keywords("Pendulum", name)
+    guard = RealGuard(partial(GapPendulumVectorEnv, start="hanging"))
+    train = _stacked if config.agent in STACKED else _one_by_one
+    found = list(train(config.agent, keywords, datasets, seeds, updates, guard))
+    write_evaluations(folder / "evaluations.csv", found)
+    steps = 0 if config.agent in OFFLINE else (RANDOM_STEPS + updates)
+    return {"sim_steps": steps, "updates": updates, **guard.facts()}
+
+
+def random_rows(rows: int, seed: int) -> OfflineDataset:
+    """Transitions of the real pendulum under actions that are drawn anew every ten steps.
+
+    Args:
+        rows: How many.
+        seed: Of starts and actions.
+    """
+    env, rng = GapPendulumEnv(), np.random.default_rng([seed, 1])
+    observation, _ = env.reset(seed=EVALUATION_SEED // 2 + seed)
+    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
+    for k in range(rows):
+        if k % HOLD == 0:
+            action = rng.uniform(-1.0, 1.0, 1).astype(np.float32)
+        following, reward, terminated, truncated, _ = env.step(action)
+        row = (observation, action, reward, following, terminated, truncated)
+        for name, value in zip(_COLUMNS, row, strict=True):
+            columns[name].append(value)
+        observation = env.reset()[0] if truncated else following
+    arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
+    return OfflineDataset(**arrays, action_space=env.action_space)
+
+
+_COLUMNS = (
+    "observations",
+    "actions",
+    "rewards",
+    "next_observations",
+    "terminations",
+    "truncations",
+)
+
+
+def _points(updates: int) -> list[int]:
+    """Updates after which policies are evaluated; the last is the end."""
+    return sorted({max(1, updates * k // POINTS) for k in range(1, POINTS + 1)})
+
+
+def _stacked(
+    method: str,
+    keywords: dict[str, Any],
+    datasets: list[OfflineDataset],
+    seeds: list[int],
+    updates: int,
+    guard: RealGuard,
+) -> Iterator[Evaluation]:
+    simulator = GapPendulumVectorEnv(len(seeds), **keywords)
+    stack = StackedH2O(
+        [method],
+        simulator,
+        datasets,
+        n_seeds=len(seeds),
+        seed=1000 * (seeds[0] + 1),
+        net_arch=SIZES["policy_kwargs"]["net_arch"],
+        batch_size=SIZES["batch_size"],
+        disc_batch_size=DISCRIMINATORS["disc_batch_size"],
+        learning_rate=SIZES["learning_rate"],
+        gamma=SIZES["gamma"],
+        learning_starts=RANDOM_STEPS,
+        capacity=RANDOM_STEPS + updates,
+    )
+    done = 0
+    for point in _points(updates):
+        stack.learn(point - done + (0 if done else RANDOM_STEPS))
+        done = point
+        with guard.evaluating():
+            returns = stack.evaluate(guard.make, EPISODES, EVALUATION_SEED)[method]
+        for seed, values in zip(seeds, returns.tolist(), strict=True):
+            for episode, value in enumerate(values):
+                yield Evaluation(method, seed, point, episode, value)
+
+
+def _one_by_one(
+    method: str,
+    keywords: dict[str, Any],
+    datasets: list[OfflineDataset],
+    seeds: list[int],
+    updates: int,
+    guard: RealGuard,
+) -> Iterator[Evaluation]:
+    agent, own = SINGLE[method]
+    for seed, dataset in zip(seeds, datasets, strict=True):
+        common = {**SIZES, "seed": seed, "offline_dataset": dataset, **own}
+        if agent == "h2o":
+            common |= {**DISCRIMINATORS, "learning_starts": RANDOM_STEPS}
+        model = agent_class(agent)("MlpPolicy", GapPendulumEnv(**keywords), **common)
+        done = 0
+        for point in _points(updates):
+            if method in OFFLINE:
+                model.pretrain(point - done)
+            else:
+                fresh = 0 if done else RANDOM_STEPS
+                model.learn(point - done + fresh, reset_num_timesteps=not done)
+            done = point
+            with guard.evaluating():
+                values = _returns(model, guard.make)
+            for episode, value in enumerate(values):
+                yield Evaluation(method, seed, point, episode, value)
+
+
+def _returns(model: Any, make: Callable[[int], Any]) -> list[float]:
+    env = make(EPISODES)
+    observations, _ = env.reset(seed=EVALUATION_SEED)
+    total, ended = np.zeros(EPISODES), False
+    while not ended:
+        actions, _ = model.predict(observations, deterministic=True)
+        observations, rewards, _, truncated, _ = env.step(actions)
+        total, ended = total + rewards, bool(truncated.all())
+    return [float(value) for value in total]
