@@ -30,7 +30,7 @@ from hybridrl.benchmarks.suites import Request
 from hybridrl.benchmarks.tables import Table
 from hybridrl.datasets.offline import OfflineDataset
 
-Array = NDArray[np.float32]
+Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]
 OBS, ACTIONS, SPREAD = 4, 2, 0.3
 WORLDS = ("planted", "zero", "ratio")
@@ -59,9 +59,9 @@ class World:
     def matrices(self) -> tuple[Array, Array, Array, Array]:
         """A ``(O, O)``, B ``(A, O)``, shift matrix ``(O, O)`` and constant shift ``(O,)``."""
         rng = np.random.default_rng(1000 + self.seed)
-        a = 0.9 * np.linalg.qr(rng.normal(size=(OBS, OBS)))[0]
+        a = 0.95 * np.linalg.qr(rng.normal(size=(OBS, OBS)))[0]
         b = 0.3 * rng.normal(size=(ACTIONS, OBS))
-        matrix = SPREAD * rng.normal(size=(OBS, OBS)) / np.sqrt(OBS)
+        matrix = rng.normal(size=(OBS, OBS))
         constant = rng.normal(size=OBS)
         constant *= SPREAD / np.linalg.norm(constant)
         return tuple(x.astype(np.float32) for x in (a, b, matrix, constant))  # type: ignore[return-value]
@@ -69,8 +69,9 @@ class World:
     def shift(self, obs: Array) -> Array:
         """What the simulator adds to the next state, ``(n, O)``."""
         _, _, matrix, constant = self.matrices
-        if self.name == "planted":
-            return 1.5 * np.maximum(obs @ matrix, 0.0)
+        if self.name == "planted":  # bounded, and zero for about half of the states
+            shifted: Array = 2.0 * SPREAD * np.maximum(np.tanh(obs @ matrix), 0.0)
+            return shifted
         return np.broadcast_to(constant if self.name == "ratio" else 0.0 * constant, obs.shape)
 
     def rows(self, count: int, sim: bool, seed: int) -> Rows:
@@ -88,7 +89,7 @@ class World:
         obs = rng.normal(size=(chains, OBS)).astype(np.float32)
         parts = []
         for _ in range(EPISODE):
-            raw = 0.3 * obs @ gains + 0.5 * rng.normal(size=(chains, ACTIONS))
+            raw = 0.1 * obs @ gains + 0.5 * rng.normal(size=(chains, ACTIONS))
             action = np.tanh(raw).astype(np.float32)
             later = obs @ a + action @ b + SPREAD * rng.normal(size=obs.shape)
             later = (later + self.shift(obs) * sim).astype(np.float32)
@@ -99,13 +100,16 @@ class World:
 
     def true_gap(self, obs: Array) -> Array:
         """``KL(sim || real)`` of each pair, ``(n,)``."""
-        return np.square(self.shift(obs)).sum(axis=1) / (2 * SPREAD**2)
+        gap: Array = np.square(self.shift(obs)).sum(axis=1) / (2 * SPREAD**2)
+        return gap
 
     def true_log_ratio(self, obs: Array, actions: Array, later: Array) -> Array:
         """``log P_sim / P_real`` of each transition, ``(n,)``."""
         a, b, _, _ = self.matrices
         left = later - obs @ a - actions @ b
-        return (np.square(left).sum(1) - np.square(left - self.shift(obs)).sum(1)) / (2 * SPREAD**2)
+        apart = np.square(left).sum(1) - np.square(left - self.shift(obs)).sum(1)
+        ratio: Array = apart / (2 * SPREAD**2)
+        return ratio
 
 
 def variant(tier: str, settings: dict[str, Any]) -> str:
@@ -164,8 +168,8 @@ def spearman(left: Array, right: Array) -> float:
     """Rank correlation; equal values share their mean rank."""
     import pandas as pd
 
-    ranks = [pd.Series(values).rank().to_numpy() for values in (left, right)]
-    return float(np.corrcoef(*ranks)[0, 1])
+    first, second = (pd.Series(values).rank().to_numpy(float) for values in (left, right))
+    return float(np.corrcoef(first, second)[0, 1])
 
 
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:

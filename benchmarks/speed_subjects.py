@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hybridrl.benchmarks.speed import Subject
 from hybridrl.benchmarks.speed_gap import gap_subjects
+from hybridrl.benchmarks.speed_storage import storage_subjects
 from hybridrl.benchmarks.speed_storage_agents import storage_agent_subjects
 from hybridrl.envs.parking.kernels.action_mask import free_lengths
 from hybridrl.envs.parking.kernels.lidar import cast_rays
@@ -240,9 +241,17 @@ def _allowed_rows(masks: NDArray[np.bool_], draws: NDArray[np.float64]) -> NDArr
     return actions
 
 
+def _agents(seed: int) -> list[Subject]:
+    from hybridrl.benchmarks.speed_agents import agent_subjects  # loads torch
+
+    return agent_subjects(seed)
+
+
 FAMILIES: dict[str, Callable[[int], list[Subject]]] = {
     "parking": parking_subjects,
     "planners": planner_subjects,
+    "agents": _agents,
     "gap": gap_subjects,
+    "storage": storage_subjects,
     "storage-agents": storage_agent_subjects,
 }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -19,12 +20,44 @@ FORMAT = 1
 def replacing(path: Path) -> Iterator[Path]:
     """A temporary name beside ``path`` that takes its place at the end, if nothing goes wrong."""
     path.parent.mkdir(parents=True, exist_ok=True)
+    for stale in abandoned(path.parent, f".{path.stem}.", f".partial{path.suffix}"):
+        stale.unlink(missing_ok=True)
     partial = path.with_name(f".{path.stem}.{os.getpid()}.partial{path.suffix}")
     try:
         yield partial
         partial.replace(path)
     finally:
         partial.unlink(missing_ok=True)
+
+
+def sha256_of(path: Path, start: int = 0) -> str:
+    """Of a file's bytes from ``start`` on; damaged HDF5 is told apart before HDF5 looks at it."""
+    digest = hashlib.sha256()
+    with path.open("rb") as file:
+        file.seek(start)
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()
+
+
+def abandoned(folder: Path, before: str, after: str = "") -> list[Path]:
+    """What killed processes have left: names that hold the number of a process that is gone."""
+    found = []
+    for path in folder.glob(f"{before}*{after}"):
+        number = path.name.removeprefix(before).removesuffix(after)
+        if number.isdecimal() and not _alive(int(number)):
+            found.append(path)
+    return found
+
+
+def _alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:  # somebody else's
+        return True
+    return True
 
 
 def facts_of(dataset: OfflineDataset) -> dict[str, Any]:

@@ -15,13 +15,20 @@ import numpy as np
 
 from hybridrl.datasets.arrays import Array, Observations, mapped, named, stacked, whole_rows
 from hybridrl.datasets.errors import DatasetError
-from hybridrl.datasets.files import check_fingerprint, facts_json, parse_facts
+from hybridrl.datasets.files import (
+    abandoned,
+    check_fingerprint,
+    facts_json,
+    parse_facts,
+    sha256_of,
+)
 from hybridrl.datasets.hdf5 import check_links, opened
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.planners.errors import UnknownNameError
 
 _FACTS = "hybridrl"  # key of our facts in Minari's metadata
 _UNFINISHED = "unfinished_episodes"  # key of the episodes without end flag
+_SHA256 = "hybridrl_sha256"  # key of the data file's sha256
 _MAIN = "main_data.hdf5"
 MOST_EPISODES = 100_000_000  # Minari makes a list of them before it reads any
 
@@ -95,6 +102,7 @@ def write_minari(
             data_format="hdf5",
             jpeg_encoding=False,
         )
+        own[_SHA256] = sha256_of(Path(created.storage.data_path) / _MAIN)
         created.storage.update_metadata({**own, **metadata})
         _move(staging, root, name)
     return home
@@ -227,6 +235,9 @@ def _open(source: Any) -> Any:
         count = metadata.get("total_episodes")
         if not isinstance(count, int) or not 0 < count <= MOST_EPISODES:
             raise DatasetError("total_episodes", count, f"1 to {MOST_EPISODES}")
+        written = metadata.get(_SHA256)
+        if written is not None and written != (found := sha256_of(folder / _MAIN)):
+            raise DatasetError(f"sha256 of {_MAIN}", found, f"{written}, as it was written")
         data = minari.MinariDataset(folder)
     except DatasetError:
         raise
@@ -283,7 +294,8 @@ def _staging(root: Path) -> Iterator[Path]:
     """A hidden store inside the store, in which Minari writes until all is there."""
     before = os.environ.get("MINARI_DATASETS_PATH")
     staging = root / f".partial-{os.getpid()}"
-    shutil.rmtree(staging, ignore_errors=True)
+    for stale in (staging, *abandoned(root, ".partial-")):
+        shutil.rmtree(stale, ignore_errors=True)
     staging.mkdir(parents=True)
     os.environ["MINARI_DATASETS_PATH"] = str(staging)
     try:

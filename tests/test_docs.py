@@ -106,4 +106,5 @@ def test_every_environment_family_has_its_page(root):
 
     for row in ENVS:
         family = row.id.removeprefix("hybridrl/").partition("-")[0].lower()
+        family = "storage" if family.startswith("hybridstorage") else family
         assert row.id in (root / "docs" / f"{family}.md").read_text()

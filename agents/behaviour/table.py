@@ -25,7 +25,7 @@ class Behaviour(NamedTuple):
     settings: dict[str, Any]
 
 
-# Small enough for an hour on one core; the paper's datasets come from 1M to 3M steps of 256 x 256.
+# Small enough for an hour on one core; D4RL's policies had 1M to 3M steps.
 _MUJOCO: dict[str, Any] = {
     "learning_rate": 1e-3,
     "learning_starts": 1_000,
@@ -46,10 +46,10 @@ def _mujoco(robot: str, steps: int) -> Behaviour:
 
 _REAL_PENDULUM = "hybridrl/Gap-Pendulum-GravityX2-Real-v0"
 BEHAVIOURS: dict[str, Behaviour] = {
-    "halfcheetah": _mujoco("HalfCheetah", 50_000),
-    "hopper": _mujoco("Hopper", 50_000),
-    "walker2d": _mujoco("Walker2d", 100_000),
-    "ant": _mujoco("Ant", 100_000),
+    "halfcheetah": _mujoco("HalfCheetah", 45_000),
+    "hopper": _mujoco("Hopper", 45_000),
+    "walker2d": _mujoco("Walker2d", 60_000),
+    "ant": _mujoco("Ant", 60_000),
     "pendulum": Behaviour(_REAL_PENDULUM, 6_000, 200, 2_000, _PENDULUM),
 }
 

@@ -259,13 +259,13 @@ def learned(brain: Brain) -> Floats:
 @njit(**PLAIN, inline="always")
 def returns_at(brain: Brain) -> int:
     """Where rewards begin in ``numbers``; each is followed by its discount."""
-    return ACTING + 5 * brain.counts[PARAMETERS]
+    return int(ACTING + 5 * brain.counts[PARAMETERS])
 
 
 @njit(**PLAIN, inline="always")
 def room_at(brain: Brain) -> int:
     """Where the room for one decision begins in ``numbers``."""
-    return ACTING + 5 * brain.counts[PARAMETERS] + 2 * len(brain.memory)
+    return int(ACTING + 5 * brain.counts[PARAMETERS] + 2 * len(brain.memory))
 
 
 @njit(**PLAIN, inline="always")
@@ -328,7 +328,7 @@ def outputs_of(brain: Brain, parameters: Floats, bins: Bytes) -> int:
             target[j] = z if layer == layers - 1 else z * sigmoid(z)
         first = bias + n_out
         room, other = other, room
-    return room
+    return int(room)
 
 
 @njit(**PLAIN)
@@ -358,7 +358,7 @@ def greedy(brain: Brain, bins: Bytes) -> int:
     numbers, counts = brain.numbers, brain.counts
     if counts[SMALL_NET]:
         values = small_values(numbers[ACTING:], inputs_of(numbers, bins))
-        return best_of_four(values, counts[ACTIONS])
+        return int(best_of_four(values, counts[ACTIONS]))
     start = outputs_of(brain, numbers[ACTING : ACTING + counts[PARAMETERS]], bins)
     atoms = counts[ATOMS]
     best, best_value = 0, -np.inf
@@ -383,7 +383,7 @@ def act(brain: Brain, bins: Bytes) -> int:
         new_wait(brain)
         if brain.numbers[EXPLORATION] > 0.0:
             return int(draw(brain.counts) * brain.counts[ACTIONS])
-    return greedy(brain, bins)
+    return int(greedy(brain, bins))
 
 
 @njit(**PLAIN)

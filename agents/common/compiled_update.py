@@ -95,7 +95,7 @@ def update(brain: Brain, chosen: Ints) -> float:
     loss = _add_small(brain, chosen) if brain.counts[SMALL_NET] else _add_tiles(brain, chosen)
     brain.counts[UPDATES] += 1
     _step(brain)
-    return loss / len(chosen)
+    return float(loss / len(chosen))
 
 
 @njit(**PLAIN)
@@ -249,7 +249,7 @@ def _softmax(tiles: Floats, start: int, b: int, probability: Floats) -> float:
         total += probability[k]
     for k in range(len(probability)):
         probability[k] /= total
-    return top + np.log(total)
+    return float(top + np.log(total))
 
 
 @njit(**PLAIN)

@@ -15,6 +15,8 @@ from hybridrl.agents.common.hybrid import HybridOffPolicyMixin
 from hybridrl.agents.common.policies import POLICIES, HybridSACPolicy
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
 
+OBSERVED = 10  # updates between two looks at values and errors by source
+
 
 class HybridSAC(HybridOffPolicyMixin, SAC):
     """SAC on batches of offline and online transitions; without a dataset plain SAC.
@@ -72,7 +74,12 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
 
     def update(self, batch_size: int, follow: bool) -> Metrics:
         """One update on a fresh batch; ``follow`` moves the target critics."""
-        return sac_update(self, self.sample_batch(batch_size), self.rules, follow=follow)
+        batch = self.sample_batch(batch_size)
+        return sac_update(self, batch, self.rules, follow=follow, observe=self.due(OBSERVED))
+
+    def due(self, every: int) -> bool:
+        """Whether this update is one of every so many."""
+        return (self._n_updates + self._step_of_train) % every == 0
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """All whose learning rate follows the schedule."""

@@ -14,10 +14,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import torch
 from stable_baselines3.common.policies import ContinuousCritic
-from torch import Tensor
+from torch import Tensor, nn
 
 from hybridrl.agents.common.sac_losses import (
     actor_loss,
@@ -28,6 +29,7 @@ from hybridrl.agents.common.sac_losses import (
 )
 
 Metrics = dict[str, Tensor]
+_FOUND: WeakKeyDictionary[nn.Module, list[Tensor]] = WeakKeyDictionary()
 CriticObjective = Callable[[Tensor, Tensor], Tensor]
 
 
@@ -54,6 +56,7 @@ def sac_update(
     rules: SACRules,
     objective: CriticObjective = bellman_loss,
     follow: bool = True,
+    observe: bool = True,
 ) -> Metrics:
     """One gradient step of temperature, critics and actor, then of the targets.
 
@@ -63,6 +66,7 @@ def sac_update(
         rules: Of the agent.
         objective: Loss of the critics from ``q (E, B)`` and ``target (B,)``.
         follow: Move the target critics.
+        observe: Measure values and errors by source too.
 
     Returns:
         Detached scalars on the model's device.
@@ -83,7 +87,8 @@ def sac_update(
         actor_step(model, actor, metrics)
     if follow:
         polyak(model)
-    source_metrics(q.detach(), target, getattr(batch, "n_offline", 0), metrics)
+    if observe:
+        source_metrics(q.detach(), target, getattr(batch, "n_offline", 0), metrics)
     return metrics
 
 
@@ -171,9 +176,12 @@ def actor_step(model: Any, loss: Tensor, metrics: Metrics) -> None:
 def polyak(model: Any, tau: float | None = None) -> None:
     """Move the target critics: ``target <- (1 - tau) target + tau online``."""
     share = model.tau if tau is None else tau
-    targets: list[Tensor] = list(model.critic_target.parameters())
-    torch._foreach_mul_(targets, 1.0 - share)
-    torch._foreach_add_(targets, list(model.critic.parameters()), alpha=share)
+    targets, online = _parameters_of(model.critic_target), _parameters_of(model.critic)
+    if isinstance(model.critic, ContinuousCritic):  # rounds as Stable-Baselines3 does
+        torch._foreach_mul_(targets, 1.0 - share)
+        torch._foreach_add_(targets, online, alpha=share)
+    else:
+        torch._foreach_lerp_(targets, online, share)
     copy_running_stats(model.batch_norm_stats, model.batch_norm_stats_target)
 
 
@@ -210,6 +218,14 @@ def _random_members(model: Any, count: int | None) -> Tensor | None:
     if count is None or count >= total:
         return None
     return torch.randperm(total, device=model.device)[:count]
+
+
+def _parameters_of(module: nn.Module) -> list[Tensor]:
+    """All parameters, found once: walking through modules costs as much as averaging them."""
+    known = _FOUND.get(module)
+    if known is None:
+        known = _FOUND[module] = list(module.parameters())
+    return known
 
 
 def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:

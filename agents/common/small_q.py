@@ -9,6 +9,8 @@ lies in one array at constant distances: only so can the compiler tell that noth
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -25,8 +27,8 @@ PADDED = B2 + OUTPUTS  # parameters with their padding
 G = PADDED  # where the gradient begins, behind the parameters
 FAST_MATH = {"reassoc", "contract", "nsz", "arcp", "nnan"}  # sums may be regrouped
 # Nothing is allocated here, so arrays need no reference counts: that halves the cost of a call.
-PLAIN = {"cache": True, "error_model": "numpy", "_nrt": False}
-QUICK = {**PLAIN, "fastmath": FAST_MATH}
+PLAIN: dict[str, Any] = {"cache": True, "error_model": "numpy", "_nrt": False}
+QUICK: dict[str, Any] = {**PLAIN, "fastmath": FAST_MATH}
 
 
 @njit(**PLAIN, inline="always")

@@ -174,7 +174,8 @@ class TorchLearner:
     def _means(self, outputs: Tensor) -> Tensor:
         if outputs.shape[2] == 1:
             return outputs[:, :, 0]
-        return (outputs.softmax(dim=2) * self._support()).sum(dim=2)
+        means: Tensor = (outputs.softmax(dim=2) * self._support()).sum(dim=2)
+        return means
 
 
 def _network(brain: Brain, parameters: NDArray[np.float64]) -> nn.Sequential:

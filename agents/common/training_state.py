@@ -68,7 +68,8 @@ def save_training_state(
     save_tree(
         partial / "state", {**_model_state(model), "random": _random_state(model), "env": env}
     )
-    meta = {**_versions(), "exact": env is not None and model.device.type == "cpu"}
+    exact = env is not None and model.device.type == "cpu" and not _correlated(model)
+    meta: dict[str, Any] = {**_versions(), "exact": exact}
     meta |= {"format": FORMAT, "agent": type(model).__name__, "device": str(model.device)}
     meta |= {"num_timesteps": model.num_timesteps, "dataset": _fingerprint(buffer)}
     text = json.dumps({**meta, "facts": facts or {}}, indent=1)
@@ -159,7 +160,6 @@ def _model_state(model: BaseAlgorithm) -> dict[str, Any]:
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
         "observed": {name: getattr(model, name, None) for name in _OBSERVED},
         "windows": windows,
-        "noise": _noise(model),
     }
 
 
@@ -168,16 +168,12 @@ def _restore_model(model: BaseAlgorithm, state: dict[str, Any]) -> None:
         setattr(model, name, value)
     for name, entries in state["windows"].items():
         setattr(model, name, deque(entries, maxlen=model._stats_window_size))
-    noise = getattr(model, "action_noise", None)
-    if noise is not None:
-        vars(noise).update(state["noise"])
 
 
-def _noise(model: BaseAlgorithm) -> dict[str, Any]:
-    """Arrays that correlated action noise carries from step to step."""
+def _correlated(model: BaseAlgorithm) -> bool:
+    """Whether action noise carries something from step to step: ``learn`` always begins it anew."""
     noise = getattr(model, "action_noise", None)
-    values = {} if noise is None else vars(noise)
-    return {key: value for key, value in values.items() if isinstance(value, np.ndarray)}
+    return hasattr(getattr(noise, "base_noise", noise), "noise_prev")
 
 
 def _random_state(model: BaseAlgorithm) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.sac.policies import SACPolicy
 from torch import Tensor
 
+from hybridrl.agents.common.hybrid_sac import OBSERVED
 from hybridrl.agents.common.replay import HybridSamples
 from hybridrl.agents.common.sac_core import Metrics, sac_update
 from hybridrl.agents.h2o.discriminating import DiscriminatingSAC
@@ -42,15 +43,16 @@ class DARC(DiscriminatingSAC):
 
     def update(self, batch_size: int, follow: bool) -> Metrics:
         """Discriminators, then SAC on simulated rows with the corrected reward."""
-        metrics = self.discriminator_step() if self._due(self.disc_every) else {}
+        metrics = self.discriminator_step() if self.due(self.disc_every) else {}
         rows, _ = self.replay_buffer.sample_rows(batch_size, "online")
         batch = self.replay_buffer.unpacked(rows, 0, self._vec_normalize_env)
-        if self._updates_done >= self.correction_starts:
+        if self._n_updates + self._step_of_train >= self.correction_starts:
             raw = self.replay_buffer.unpacked(rows)
             added = self.correction * self._log_real(raw)
             batch = batch._replace(rewards=batch.rewards + added.unsqueeze(-1))
             metrics["reward_correction"] = added.mean()
-        return metrics | sac_update(self, batch, self.rules, follow=follow)
+        observe = self.due(OBSERVED)
+        return metrics | sac_update(self, batch, self.rules, follow=follow, observe=observe)
 
     def _log_real(self, batch: HybridSamples) -> Tensor:
         """``log P_real / P_sim`` of rows, ``(B,)``."""

@@ -125,13 +125,6 @@ class DiscriminatingSAC(HybridSAC):
         if self.standardise:
             self.discriminators.set_scale(*transition(real, slice(None)))
 
-    def _due(self, every: int) -> bool:
-        return self._updates_done % every == 0
-
-    @property
-    def _updates_done(self) -> int:
-        return self._n_updates + self._step_of_train
-
     def _excluded_save_params(self) -> list[str]:
         return [*super()._excluded_save_params(), "discriminators", "disc_optimizer"]
 

@@ -8,6 +8,7 @@ from typing import Any
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.sac.policies import SACPolicy
 
+from hybridrl.agents.common.hybrid_sac import OBSERVED
 from hybridrl.agents.common.policies import HybridSACPolicy
 from hybridrl.agents.common.replay import HybridSamples
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
@@ -109,7 +110,7 @@ class H2O(DiscriminatingSAC):
         """Discriminators, then temperature, actor and critics, then targets (2.7)."""
         metrics: Metrics = {}
         options = self.gap_options
-        if (options.use_ratio or options.use_gap) and self._due(self.disc_every):
+        if (options.use_ratio or options.use_gap) and self.due(self.disc_every):
             metrics = self.discriminator_step()
         rows, n_real = self.replay_buffer.sample_rows(batch_size)
         batch = self.replay_buffer.unpacked(rows, n_real, self._vec_normalize_env)
@@ -123,8 +124,8 @@ class H2O(DiscriminatingSAC):
             temperature=self.penalty_temperature,
             mean_penalty=self.mean_penalty,
         )
-        metrics |= sac_update(self, batch, self.rules, objective, follow)
-        if self._due(DIAGNOSTICS):
+        metrics |= sac_update(self, batch, self.rules, objective, follow, self.due(OBSERVED))
+        if self.due(DIAGNOSTICS):
             metrics |= terms.metrics()
         return metrics
 

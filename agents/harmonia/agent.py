@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any, Self
@@ -15,11 +14,16 @@ from hybridrl.agents.common.compiled_q import (
     Brain,
     BrainSpec,
     act,
+    acting,
     greedy,
+    layers_of,
+    learned,
     make_brain,
     memory_bytes,
     new_wait,
+    set_layers,
 )
+from hybridrl.agents.common.storage_files import filled_brain, read_agent, write_agent
 from hybridrl.agents.harmonia.hooks import HOOKS
 from hybridrl.agents.harmonia.profiles import PLACEMENTS, REWARDS, StorageSettings, make_settings
 from hybridrl.agents.harmonia.state import (
@@ -34,7 +38,6 @@ from hybridrl.envs.storage.policy import Policy
 from hybridrl.envs.storage.traces.trace import Trace
 from hybridrl.planners.errors import ScenarioError
 
-FORMAT = 1
 _SIX = (1, 0, 2, 3, 4, 5)  # Sibyl's features in the order of Harmonia's
 
 
@@ -161,8 +164,9 @@ class StorageAgent:
     def keep(self, state: Minds, devices: int) -> None:
         """Take over what a run of :meth:`engine_policy` has learned."""
         self.devices = devices
-        copies = [array.copy() for array in state[:6]]
-        self.brains = {"placement": Brain(*copies[:3]), "migration": Brain(*copies[3:])}
+        place = Brain(state.p_numbers.copy(), state.p_counts.copy(), state.p_memory.copy())
+        move = Brain(state.m_numbers.copy(), state.m_counts.copy(), state.m_memory.copy())
+        self.brains = {"placement": place, "migration": move}
 
     def predict(
         self,
@@ -229,19 +233,7 @@ class StorageAgent:
 
     def save(self, path: str | Path) -> Path:
         """Write ``<path>/agent.safetensors`` and ``agent.json``; nothing in them is code."""
-        from safetensors.numpy import save_file
-
-        folder = Path(path)
-        folder.mkdir(parents=True, exist_ok=True)
-        tensors = {
-            f"{name}.{field}": np.ascontiguousarray(array)
-            for name, brain in self.brains.items()
-            for field, array in brain._asdict().items()
-            if array.size
-        }
-        save_file(tensors, folder / "agent.safetensors")
         description = {
-            "format": FORMAT,
             "agent": type(self).__name__,
             "profile": self.profile,
             "seed": self.seed,
@@ -249,8 +241,7 @@ class StorageAgent:
             "num_timesteps": self.num_timesteps,
             "settings": asdict(self.settings),
         }
-        (folder / "agent.json").write_text(json.dumps(description, indent=1) + "\n", "utf-8")
-        return folder
+        return write_agent(Path(path), self.brains, description)
 
     @classmethod
     def load(cls, path: str | Path, env: Any = None) -> Self:
@@ -259,42 +250,27 @@ class StorageAgent:
         Raises:
             ScenarioError: If a file is missing, damaged or of another agent.
         """
-        from safetensors import SafetensorError
-        from safetensors.numpy import load_file
-
-        folder = Path(path)
+        found, tensors = read_agent(Path(path), cls.__name__)
         try:
-            found = json.loads((folder / "agent.json").read_text("utf-8"))
-            tensors = load_file(folder / "agent.safetensors")
-            if (found["format"], found["agent"]) != (FORMAT, cls.__name__):
-                given = (found["format"], found["agent"])
-                raise ScenarioError(str(folder), given, f"format {FORMAT} of {cls.__name__}")
             agent = cls(env=env, profile=found["profile"], seed=found["seed"], **found["settings"])
             agent.devices, agent.num_timesteps = found["devices"], found["num_timesteps"]
-            agent._fill(tensors)
-        except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:
-            if isinstance(error, ScenarioError):
-                raise
-            raise ScenarioError(
-                str(folder), str(error), f"a folder of {cls.__name__}.save"
-            ) from error
+            specs = agent._specs(agent.devices or 2)
+            for name, spec in zip(("placement", "migration"), specs, strict=True):
+                if agent.devices:
+                    agent.brains[name] = filled_brain(make_brain(spec), tensors, name)
+        except (KeyError, TypeError, ValueError) as error:
+            fix = f"a folder of {cls.__name__}.save"
+            raise ScenarioError(str(path), str(error), fix) from error
         return agent
-
-    def _fill(self, tensors: dict[str, NDArray[Any]]) -> None:
-        if not self.devices:
-            return
-        for name, spec in zip(("placement", "migration"), self._specs(self.devices), strict=True):
-            brain = make_brain(spec)
-            for field, array in brain._asdict().items():
-                if array.size:
-                    array[...] = tensors[f"{name}.{field}"].reshape(array.shape)
-            self.brains[name] = brain
 
     def _brain(self, agent: str) -> Brain:
         if agent not in ("placement", "migration"):
             raise ScenarioError("agent", agent, "placement or migration")
         if agent not in self.brains:
             place, move = (make_brain(spec) for spec in self._specs(self.devices or 2))
+            for brain in (place, move):
+                if self.settings.guided:
+                    _equal_values(brain)
             self.brains = {"placement": place, "migration": move}
         return self.brains[agent]
 
@@ -363,7 +339,9 @@ class StorageAgent:
             "six": s.features == "six",
             "blind": not s.coordination,
             "learning": 1,
-            "warm": s.warmup_requests if s.warmup == "cde" else 0,
+            "warm": s.warmup_requests if s.warmup != "none" else 0,
+            "guided": s.guided,
+            "margin": s.margin,
             "place_gamma": s.place_gamma,
             "move_gamma": s.move_gamma,
             "evict_weight": s.evict_weight,
@@ -392,6 +370,9 @@ class StorageAgent:
         specs = engine.config.specs()
         rules["unit"] = specs[0].read_4k_us()
         rules["scale"] = specs[-1].read_4k_us() / specs[0].read_4k_us()
+        base = {"auto": "room" if specs[-1].kind == "hdd" else "fast", "none": "cde"}
+        warmup = self.settings.warmup
+        rules["base"] = PLACEMENTS.index(base.get(warmup, warmup))
         cap = int(engine.e.dev["cap"][0])
         rules["horizon"] = self.settings.horizon or min(50_000, max(1_000, 4 * cap))
         rules["learning"] = learn
@@ -403,3 +384,11 @@ class StorageAgent:
                 brain.numbers[EXPLORATION] = 0.0
                 new_wait(brain)
         return minds
+
+
+def _equal_values(brain: Brain) -> None:
+    """Let a new network think nothing of any action: its last layer is 0."""
+    layers = layers_of(brain, learned(brain))
+    weight, bias = layers[-1]
+    set_layers(brain, [*layers[:-1], (0.0 * weight, 0.0 * bias)])
+    acting(brain)[:] = learned(brain)[: len(acting(brain))]

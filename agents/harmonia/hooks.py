@@ -11,28 +11,36 @@ from typing import Any
 import numpy as np
 
 from hybridrl.agents.common.compiled_q import (
+    ACTING,
+    ACTIONS,
     EXPLORATION,
+    WAIT,
     Brain,
     act,
+    draw,
+    inputs_of,
     new_wait,
     remember,
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train
+from hybridrl.agents.common.small_q import best_of_four, one_of_four, small_values
 from hybridrl.agents.harmonia.state import (
     AFTER,
     AGENT,
     BEFORE,
-    CDE,
+    FAST,
     FIRST_TICKET,
     INVERSE,
     LOG,
     NOW,
     PAGE_COST,
+    ROOM,
     SIBYL,
     Minds,
     mover,
     placer,
 )
+from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.candidates import apply_choices, candidates
 from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
@@ -49,6 +57,7 @@ from hybridrl.envs.storage.rewards import (
 
 HOT = 4  # accesses that make a page hot
 SHORT = 4  # pages of a request that counts as random
+MARGIN = 0.05  # by which a guided migration must beat staying, over the mean reward
 
 
 @inner
@@ -65,10 +74,49 @@ def cde_device(e: Engine) -> int:
     """Hot or random writes go to the fastest device, cold sequential ones to the slowest."""
     s = e.sys[0]
     if not s.write:
-        return np.int64(e.page[s.page].loc)
+        return int(np.int64(e.page[s.page].loc))
     hot = e.page[s.page].count + 1 >= HOT
     random = s.sequential == 0 and s.npages <= SHORT
-    return np.int64(0) if hot or random else np.int64(s.devices - 1)
+    return int(np.int64(0) if hot or random else np.int64(s.devices - 1))
+
+
+@inner
+def base_device(e: Engine, rule: int) -> int:
+    """A heuristic's device for the current request; reads stay where they are.
+
+    ``ROOM`` takes the fastest device that has room without evicting anything.
+    """
+    s = e.sys[0]
+    here = int(np.int64(e.page[s.page].loc))
+    if not s.write:
+        return here
+    if rule == FAST:
+        return int(np.int64(0))
+    if rule == ROOM:
+        for device in range(here):
+            if room_on(e, device) >= s.npages:
+                return int(np.int64(device))
+        return here
+    return cde_device(e)
+
+
+@inner
+def act_guided(brain: Brain, bins: Any, base: int, margin: float) -> int:
+    """The network's action where its value beats the heuristic's by a margin; or uniform.
+
+    Only for small networks with one value an action.
+    """
+    counts = brain.counts
+    counts[WAIT] -= 1
+    if counts[WAIT] < 0:
+        new_wait(brain)
+        if brain.numbers[EXPLORATION] > 0.0:
+            return int(draw(counts) * counts[ACTIONS])
+    values = small_values(brain.numbers[ACTING:], inputs_of(brain.numbers, bins))
+    best = best_of_four(values, counts[ACTIONS])
+    if one_of_four(values, best) - one_of_four(values, base) > margin:
+        return int(np.int64(best))
+    return int(np.int64(base))
 
 
 @inner
@@ -83,7 +131,7 @@ def place(e: Engine, p: Minds) -> int:
     else:
         hide(now, r.blind)
     if r.placer != AGENT:
-        return cde_device(e) if r.placer == CDE else np.int64(0)
+        return base_device(e, r.placer)
     brain = placer(p)
     if r.reward == PAGE_COST:
         look_up(p, brain, s.page, s.i)
@@ -92,9 +140,12 @@ def place(e: Engine, p: Minds) -> int:
     for k in range(8):
         p.bins[BEFORE, k] = now[k]
     r.open = 1
+    base = base_device(e, r.base)
     if s.i < r.warm:
-        return cde_device(e)
-    return act(brain, now)
+        return base
+    if r.guided:
+        return act_guided(brain, now, base, r.margin)
+    return int(act(brain, now))
 
 
 @inner
@@ -155,7 +206,9 @@ def reward_of(e: Engine, r: Any) -> float:
     if r.reward == INVERSE:
         return inverse_latency(latency)
     if r.reward == LOG:
-        return -np.log(max(0.1, latency)) - r.evict_weight * np.log(1.0 + s.evict_us / r.unit)
+        return float(
+            -np.log(max(0.1, latency)) - r.evict_weight * np.log(1.0 + s.evict_us / r.unit)
+        )
     if r.reward == SIBYL:
         return sibyl_reward(latency, s.evicted, s.evict_us / r.unit)
     return sibyl_code_reward(s.latency / 1000.0, s.evicted)
@@ -256,10 +309,10 @@ def warm_move(e: Engine, k: int, r: Any) -> int:
     x ^= x << np.uint64(17)
     r.coin = x
     if x & np.uint64(1):
-        return np.int64(c.device)
+        return int(np.int64(c.device))
     if e.page[c.page].count >= HOT:
-        return np.int64(max(0, c.device - 1))
-    return np.int64(min(s.devices - 1, c.device + 1))
+        return int(np.int64(max(0, c.device - 1)))
+    return int(np.int64(min(s.devices - 1, c.device + 1)))
 
 
 @inner
@@ -276,7 +329,12 @@ def migrate(e: Engine, p: Minds) -> None:
         bins = p.bins[FIRST_TICKET + (r.ticket & 255)]
         page_bins(e, c.page, bins)
         hide(bins, r.blind)
-        c.choice = warm_move(e, k, r) if s.i < r.warm else act(brain, bins)
+        if s.i < r.warm:
+            c.choice = warm_move(e, k, r)
+        elif r.guided:
+            c.choice = act_guided(brain, bins, int(np.int64(c.device)), MARGIN * r.mean)
+        else:
+            c.choice = act(brain, bins)
         t = p.tickets[r.ticket & 255]
         t.page, t.action, t.penalty, t.live = c.page, c.choice, 0.0, r.ticket + 1
         if c.choice != c.device:

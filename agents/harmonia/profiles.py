@@ -7,11 +7,11 @@ from typing import Any
 
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
-PLACEMENTS = ("agent", "cde", "fast")
+PLACEMENTS = ("agent", "cde", "fast", "room")
 MIGRATIONS = ("agent", "none")
 REWARDS = ("inverse", "sibyl", "sibyl_code", "log", "page")
 FEATURES = ("seven", "six")
-WARMUPS = ("cde", "none")
+WARMUPS = ("none", "cde", "fast", "room", "auto")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,7 +19,8 @@ class StorageSettings:
     """Everything that can be set of a storage agent.
 
     Args:
-        placement: ``agent`` learns; ``cde`` and ``fast`` (always the fastest device) do not.
+        placement: ``agent`` learns; ``cde``, ``fast`` (always the fastest device) and ``room`` (the
+            fastest device with room) do not.
         migration: ``agent`` learns; ``none`` never moves a page proactively.
         act_on: ``writes`` or ``all``: requests the placement agent decides on.
         extent_pages: Most pages of one migration candidate.
@@ -48,8 +49,12 @@ class StorageSettings:
         exploration_fall: Factor on it at every training.
         double: Double Q-learning.
         window: Requests of a migration reward.
-        warmup: ``cde``: a heuristic acts while the memories fill; or ``none``.
+        warmup: The heuristic that acts while the memories fill: one of those of ``placement``, or
+            ``auto`` (``room`` in front of a disk, else ``fast``), or ``none``.
         warmup_requests: How long.
+        guided: After that, the heuristic acts on until a network's action is worth more by a
+            margin; the networks begin with equal values for all actions. Small networks only.
+        margin: Of placement, in the reward's unit.
         horizon: Accesses later than so many requests do not count for ``page``; 0 chooses four
             times the fast device's pages, 1,000 to 50,000.
     """
@@ -84,6 +89,8 @@ class StorageSettings:
     window: int = 50
     warmup: str = "cde"
     warmup_requests: int = 1000
+    guided: bool = False
+    margin: float = 0.05
     horizon: int = 0
 
     def __post_init__(self) -> None:
@@ -105,9 +112,11 @@ class StorageSettings:
         for name in ("place_gamma", "move_gamma", "first_exploration", "exploration_fall"):
             if not 0 <= getattr(self, name) <= 1:
                 raise ScenarioError(name, getattr(self, name), "0 to 1")
-        for name in ("warmup_requests", "horizon", "evict_weight"):
+        for name in ("warmup_requests", "horizon", "evict_weight", "margin"):
             if getattr(self, name) < 0:
                 raise ScenarioError(name, getattr(self, name), "0 or more")
+        if self.guided and (self.head != "q" or len(self.hidden) != 1 or self.hidden[0] > 12):
+            raise ScenarioError("guided", True, "head='q' and one hidden layer of at most 12")
 
 
 # "harmonia" has the numbers reported for the paper (storage.md 5 and 6), "sibyl" those of Sibyl
@@ -127,11 +136,16 @@ PROFILES: dict[str, StorageSettings] = {
     "default": StorageSettings(
         act_on="all",
         reward="page",
-        place_gamma=0.0,
+        evict_weight=2.0,
+        place_gamma=0.9,
         place_rate=3e-3,
         exploration=0.005,
-        first_exploration=0.2,
-        exploration_fall=0.9,
+        first_exploration=0.02,
+        exploration_fall=0.99,
+        train_every=500,
+        warmup="auto",
+        warmup_requests=0,
+        guided=True,
         extent_pages=64,
     ),
 }

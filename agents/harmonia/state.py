@@ -13,7 +13,7 @@ from hybridrl.envs.storage.kernels.compiled import inlined
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
-AGENT, CDE, ALWAYS_FAST = range(3)  # who places
+AGENT, CDE, FAST, ROOM = range(4)  # who places, or what the agent falls back on
 INVERSE, SIBYL, SIBYL_CODE, LOG, PAGE_COST = range(5)  # rewards of placement
 TICKETS = 256  # migration decisions whose reward is still to come
 FOLLOWED = 2048  # placements that are followed to the page's next access
@@ -35,6 +35,9 @@ RULES = np.dtype(
                 ("blind", _i),  # without the features that show the other agent
                 ("learning", _i),
                 ("warm", _i),  # requests until the networks act
+                ("base", _i),  # heuristic of the warm-up, and of a guided agent
+                ("guided", _i),  # the network must beat the heuristic by a margin
+                ("margin", _f),  # of placement, in the reward's unit
                 ("place_gamma", _f),
                 ("move_gamma", _f),
                 ("evict_weight", _f),
@@ -131,8 +134,12 @@ class Minds(NamedTuple):
 def make_minds(place: Brain, move: Brain, rules: NDArray[np.void]) -> Minds:
     """Copies of two networks with nothing pending."""
     return Minds(
-        *(array.copy() for array in place),
-        *(array.copy() for array in move),
+        p_numbers=place.numbers.copy(),
+        p_counts=place.counts.copy(),
+        p_memory=place.memory.copy(),
+        m_numbers=move.numbers.copy(),
+        m_counts=move.counts.copy(),
+        m_memory=move.memory.copy(),
         rules=rules.copy(),
         bins=np.zeros((FIRST_TICKET + TICKETS, 8), np.int64),
         tickets=np.zeros(TICKETS, TICKET),

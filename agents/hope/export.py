@@ -16,7 +16,7 @@ from gymnasium import spaces
 from numpy.typing import NDArray
 from torch import Tensor, nn
 
-from hybridrl.agents.hope.features import LIDAR, MASK, feature_rows
+from hybridrl.agents.hope.features import LIDAR, MASK, PARTS, feature_rows, parts_of
 from hybridrl.agents.hope.policy import HopePolicy, HopeTokenPolicy
 from hybridrl.agents.hope.sac_policy import HopeSACPolicy
 from hybridrl.agents.hope.weights import fill_policy, read_weights
@@ -28,7 +28,7 @@ _POLICIES: dict[str, type[HopePolicy]] = {
     "HopePolicy": HopePolicy,
     "HopeTokenPolicy": HopeTokenPolicy,
 }
-_INPUTS = ("action_mask", "lidar", "target", "ego")
+_INPUTS = ("action_mask", "lidar", "target", "ego", "vehicle")
 
 Observation = dict[str, NDArray[np.float32]]
 
@@ -47,10 +47,15 @@ class ExportedMotions(nn.Module):
         self.policy = policy
 
     def forward(
-        self, action_mask: Tensor, lidar: Tensor, target: Tensor, ego: Tensor | None = None
+        self,
+        action_mask: Tensor,
+        lidar: Tensor,
+        target: Tensor,
+        ego: Tensor | None = None,
+        vehicle: Tensor | None = None,
     ) -> Tensor:
         """Masked log-probabilities; forbidden motions are below -1e7."""
-        return self.policy.log_probs(_rows(action_mask, lidar, target, ego))
+        return self.policy.log_probs(_rows(action_mask, lidar, target, ego, vehicle))
 
 
 class ExportedSteps(nn.Module):
@@ -67,10 +72,16 @@ class ExportedSteps(nn.Module):
         self.actor = policy.actor
 
     def forward(
-        self, action_mask: Tensor, lidar: Tensor, target: Tensor, ego: Tensor | None = None
+        self,
+        action_mask: Tensor,
+        lidar: Tensor,
+        target: Tensor,
+        ego: Tensor | None = None,
+        vehicle: Tensor | None = None,
     ) -> Tensor:
         """Steps are scaled to what the mask leaves free."""
-        return self.actor.draw(_rows(action_mask, lidar, target, ego), deterministic=True)[0]
+        rows = _rows(action_mask, lidar, target, ego, vehicle)
+        return self.actor.draw(rows, deterministic=True)[0]
 
 
 def export_onnx(policy: nn.Module, out: Path) -> dict[str, float]:
@@ -197,10 +208,11 @@ def require_onnx() -> None:
         raise ScenarioError("installed packages", f"no {', '.join(missing)}", fix)
 
 
-def _rows(action_mask: Tensor, lidar: Tensor, target: Tensor, ego: Tensor | None) -> Tensor:
+def _rows(
+    action_mask: Tensor, lidar: Tensor, target: Tensor, ego: Tensor | None, vehicle: Tensor | None
+) -> Tensor:
     seen = {"action_mask": action_mask, "lidar": lidar, "target": target}
-    if ego is not None:
-        seen["ego"] = ego
+    seen |= {k: v for k, v in (("ego", ego), ("vehicle", vehicle)) if v is not None}
     rows: Tensor = feature_rows(seen, torch)
     return rows
 
@@ -220,8 +232,10 @@ def _space_of(inputs: int) -> spaces.Dict:
         "lidar": spaces.Box(0.0, 10.0, (LIDAR,), np.float32),
         "target": spaces.Box(np.array([0, -1, -1, -1, -1], np.float32), distance),
     }
-    if inputs > MASK + 2 * LIDAR + 9:
-        parts["ego"] = spaces.Box(-1.0, 1.0, (4,), np.float32)
+    optional = {"ego": (4,), "vehicle": (PARTS["vehicle"],)}
+    for name in parts_of(inputs):
+        if name in optional:
+            parts[name] = spaces.Box(-1.0, 1.0, optional[name], np.float32)
     return spaces.Dict(parts)
 
 

@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrl.agents.hope.compiled import Packed, masked_scores
 from hybridrl.agents.hope.features import MASK, PARTS, feature_rows, parts_of
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
@@ -18,6 +19,7 @@ _ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
     "Tanh": np.tanh,
     "ReLU": lambda x: np.maximum(x, np.float32(0.0)),
 }
+FEW = 4  # rows for which compiled loops are faster than calls of NumPy
 _SCALE = "features_extractor.scale."
 
 
@@ -54,6 +56,7 @@ class HopeNetwork:
             if self._tokens is None:
                 self._layers[0] = _folded(self._layers[0], tensors, slice(None))
             shape = self.logits(np.zeros((1, self.inputs), np.float32)).shape
+            self._packed = self._pack() if self._tokens is None else None
         except (KeyError, ValueError) as error:
             raise ScenarioError("weights", str(error), "an actor that HopePPO saved") from error
         if shape != (1, MASK):
@@ -77,6 +80,8 @@ class HopeNetwork:
         Returns:
             Shape ``(N, 42)``.
         """
+        if self._packed is not None and len(rows) <= FEW:
+            return masked_scores(rows, max_decisions, self._packed)
         allowed = rows["allowed"] > 0
         seen = {
             "action_mask": rows["mask"] * allowed,
@@ -90,6 +95,19 @@ class HopeNetwork:
             ego = [rows["steer"], rows["speed"], left, rows["bump"]]
             seen["ego"] = np.stack(ego, axis=1).astype(np.float32)
         return np.where(allowed, self.logits(feature_rows(seen, np)), np.float32(-np.inf))
+
+    def _pack(self) -> Packed | None:
+        """The layers in one piece, where the row is one that compiled code knows."""
+        if "vehicle" in self.parts:
+            return None
+        weights = [np.ascontiguousarray(weight, np.float32) for weight, _ in self._layers]
+        return Packed(
+            np.array([self.inputs, *(weight.shape[1] for weight in weights)]),
+            np.concatenate([weight.ravel() for weight in weights]),
+            np.concatenate([bias.astype(np.float32) for _, bias in self._layers]),
+            self.description["activation"] == "Tanh",
+            "ego" in self.parts,
+        )
 
 
 class _Tokens:

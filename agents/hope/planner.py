@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrl.agents.hope.compiled import parked_cleanly
 from hybridrl.agents.hope.network import HopeNetwork
 from hybridrl.agents.hope.weights import load_network
 from hybridrl.envs.parking.kernels.records import RUNNING, SUCCESS, TIMEOUT
@@ -20,9 +21,6 @@ from hybridrl.planners.path import Path, PlanResult
 from hybridrl.planners.path_check import check_path
 from hybridrl.planners.scenario import Scenario, require_free
 from hybridrl.planners.smoothing import shortcut
-
-# Metres between the poses that are tested one by one; the arcs between them are swept exactly.
-SPACING = 0.1
 
 
 class HopePlanner(RandomRollouts):
@@ -84,7 +82,7 @@ class HopePlanner(RandomRollouts):
         path = None
         for i in _by_cost(rows):
             driven = simulator.driven_path(i)
-            if check_path(driven, scenario, SPACING).clean:
+            if _clean(driven, scenario):
                 rs = int(rows["rs_decisions"][i])
                 info |= {"rl": int(rows["decisions"][i]) - rs, "rs": rs}
                 path = self._smoothed(driven, scenario, began + budget, seed)
@@ -118,7 +116,8 @@ class HopePlanner(RandomRollouts):
             left = np.flatnonzero(rows["outcome"] == RUNNING)
             if not len(left):
                 return
-            actions[left] = self.choose(rows[left], rng)
+            seen = rows if len(left) == len(rows) else rows[left]
+            actions[left] = self.choose(seen, rng)
             stalled = left[rows["path_length"][left] == driven[left]]
             if self.stall_breaker and len(stalled):
                 actions[stalled] = super().choose(rows[stalled], rng)
@@ -137,6 +136,13 @@ class HopePlanner16(HopePlanner):
 
     def __init__(self, max_decisions: int = 200, **options: Any) -> None:
         super().__init__(16, max_decisions, **options)
+
+
+def _clean(path: Path, scenario: Scenario) -> bool:
+    """What ``check_path`` calls clean, in microseconds."""
+    start, goal, limits = (np.array(v) for v in (path.start, scenario.goal, scenario.limits))
+    body, obstacles = scenario.vehicle.body, scenario.packed
+    return bool(parked_cleanly(start, goal, limits, path.curvatures, path.lengths, body, obstacles))
 
 
 def _costs(rows: NDArray[np.void]) -> NDArray[np.float64]:

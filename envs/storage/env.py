@@ -38,7 +38,7 @@ class StoragePlacementEnv(gym.Env[Array, Any]):
     ) -> None:
         self.render_mode = render_mode
         self.task = StorageTask(injected=injected(migration, "migration"), **options)
-        self.observation_space = feature_space()
+        self.observation_space: gym.Space[Any] = feature_space()
         self.action_space = gym.spaces.Discrete(self.task.devices)
         self._step = compile_place_step(self.task.policy.hooks)[0]
         self._bins = np.zeros(N_FEATURES, np.int64)
@@ -142,7 +142,7 @@ class StorageMigrationEnv(_EpochEnv):
     ) -> None:
         task = StorageTask(injected=injected(placement, "placement"), migrates=True, **options)
         super().__init__(Epochs(task, place=False), render_mode)
-        self.observation_space = feature_space(task.slots)
+        self.observation_space: gym.Space[Any] = feature_space(task.slots)
         self.action_space = gym.spaces.MultiDiscrete([task.devices] * task.slots)
 
     def step(self, action: Any) -> Result:

@@ -37,7 +37,7 @@ def sibyl_reward(latency: float, evicted: int, evict_time: float) -> float:
 @entry
 def sibyl_code_reward(latency_ms: float, evicted: int) -> float:
     """What Sibyl's public code uses: ``0.1 / L_ms - evicted^0.09`` in steps of 0.3."""
-    reward = 0.1 / max(1e-4, latency_ms) - float(evicted) ** 0.09 * (evicted > 0)
+    reward: float = 0.1 / max(1e-4, latency_ms) - float(evicted) ** 0.09 * (evicted > 0)
     return round(reward / 0.3) * 0.3
 
 

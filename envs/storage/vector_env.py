@@ -155,7 +155,7 @@ class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
         for i in np.flatnonzero(ended):
             final_obs[i] = self.task.features(self._bins[i])
             engine = self._engines[i]
-            engine.reset(self._draw(i))
+            engine.reset(self._draw(int(i)))
             first = int(self._batch.sys["first"][i, 0])
             for name in Engine._fields:
                 if name != "req":

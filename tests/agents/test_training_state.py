@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 import torch
 from stable_baselines3 import PPO, SAC, TD3
-from stable_baselines3.common.noise import OrnsteinUhlenbeckActionNoise
+from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
 
 from hybridrl.agents.common.checkpoint import load_weights
@@ -27,7 +27,9 @@ from hybridrl.agents.h2o import H2O
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.planners.errors import ScenarioError
 
-SMALL = {"net_arch": [16]}
+
+def small():
+    return {"net_arch": [16]}  # a new one each time: algorithms write into it
 
 
 def dataset(rows=64, seed=0):
@@ -47,7 +49,7 @@ def h2o(env="Pendulum-v1", **kwargs):
         "MlpPolicy",
         env,
         offline_dataset=kwargs.pop("offline_dataset", dataset()),
-        policy_kwargs=SMALL,
+        policy_kwargs=small(),
         disc_net_arch=(16,),
         disc_batch_size=8,
         batch_size=16,
@@ -61,17 +63,17 @@ def h2o(env="Pendulum-v1", **kwargs):
 
 def sac(env="Pendulum-v1"):
     options = {"buffer_size": 500, "learning_starts": 50, "batch_size": 16, "seed": 3}
-    return SAC("MlpPolicy", env, policy_kwargs=SMALL, device="cpu", **options)
+    return SAC("MlpPolicy", env, policy_kwargs=small(), device="cpu", **options)
 
 
-def noisy_td3(env="Pendulum-v1"):
-    noise = OrnsteinUhlenbeckActionNoise(np.zeros(1), 0.1 * np.ones(1))
+def noisy_td3(env="Pendulum-v1", kind=NormalActionNoise):
+    noise = kind(np.zeros(1), 0.1 * np.ones(1))
     options = {"buffer_size": 500, "learning_starts": 50, "batch_size": 16, "seed": 3}
-    return TD3("MlpPolicy", env, action_noise=noise, policy_kwargs=SMALL, device="cpu", **options)
+    return TD3("MlpPolicy", env, action_noise=noise, policy_kwargs=small(), device="cpu", **options)
 
 
 def ppo(env="Pendulum-v1"):
-    return PPO("MlpPolicy", env, n_steps=32, policy_kwargs=SMALL, seed=3, device="cpu")
+    return PPO("MlpPolicy", env, n_steps=32, policy_kwargs=small(), seed=3, device="cpu")
 
 
 def normalised_sac(env="Pendulum-v1"):
@@ -123,7 +125,7 @@ def test_the_state_of_an_environment_is_complete(tmp_path, env):
     make = lambda: SAC(  # noqa: E731
         "MlpPolicy",
         env,
-        policy_kwargs=SMALL,
+        policy_kwargs=small(),
         buffer_size=200,
         seed=1,
         device="cpu",
@@ -149,6 +151,11 @@ def test_without_a_state_of_the_environment_it_says_so_and_goes_on(tmp_path):
     other.learn(10, reset_num_timesteps=False)
     other.env.close()
     assert other.num_timesteps == 50
+
+
+def test_noise_that_learning_begins_anew_is_not_called_exact(tmp_path):
+    save_training_state(noisy_td3(kind=OrnsteinUhlenbeckActionNoise), tmp_path)
+    assert not load_training_state(noisy_td3(kind=OrnsteinUhlenbeckActionNoise), tmp_path)["exact"]
 
 
 def test_only_the_newest_states_stay_and_half_written_ones_do_not_count(tmp_path):

@@ -1,5 +1,6 @@
 """The gap suites: trials, guard, long rows and tables, and one tiny run from end to end."""
 
+import functools
 import json
 
 import numpy as np
@@ -10,6 +11,7 @@ from hybridrl.benchmarks.gap import Evaluation, RealGuard
 from hybridrl.benchmarks.gap_tables import tables
 from hybridrl.benchmarks.runner import make_request, run_suite
 from hybridrl.benchmarks.runs import RunConfig, RunResult
+from hybridrl.envs.gap.env import GapEnv
 from hybridrl.envs.gap.pendulum import GapPendulumEnv, GapPendulumVectorEnv
 from hybridrl.planners.errors import ScenarioError
 
@@ -183,3 +185,35 @@ def test_the_size_of_a_gap_is_measured_and_tabulated(tmp_path):
     assert [row[0] for row in table.rows] == ["GravityX2", "GainX2.5"]  # friction: no such thing
     assert all(row[3] == "speed" and row[-1] == "0.000" for row in table.rows)
     assert gap_size.plots(report.rows, tmp_path)[0].exists()
+
+
+def test_an_interrupted_cell_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+    monkeypatch.setattr(gap_mujoco, "POINTS", 2)
+    monkeypatch.setattr(gap_mujoco, "EPISODES", 1)
+    monkeypatch.setattr(gap_mujoco, "GapEnv", functools.partial(GapEnv, time_limit=30))
+    config = RunConfig(
+        suite="gap-mujoco",
+        env="GravityX2-none",
+        agent="sac-sim",
+        work="hybridrl.benchmarks.gap_mujoco:train_cell",
+        settings={"updates": 6},
+    )
+    for name in ("whole", "cut"):
+        (tmp_path / name).mkdir()
+    whole = gap_mujoco.train_cell(config, tmp_path / "whole")
+    assert whole["real_steps_training"] == 0 and whole["real_steps_evaluation"] == 60
+    train, calls = gap_mujoco._train, []
+
+    def cut(*args, **kwargs):
+        calls.append(args)
+        if len(calls) == 2:
+            raise KeyboardInterrupt
+        train(*args, **kwargs)
+
+    monkeypatch.setattr(gap_mujoco, "_train", cut)
+    with pytest.raises(KeyboardInterrupt):
+        gap_mujoco.train_cell(config, tmp_path / "cut")
+    again = gap_mujoco.train_cell(config, tmp_path / "cut")
+    assert len(calls) == 3 and again["sim_steps"] == whole["sim_steps"] == 1006
+    read = [gap.read_evaluations(tmp_path / name / "evaluations.csv") for name in ("whole", "cut")]
+    assert read[0] == read[1] and {e.updates for e in read[0]} == {3, 6}

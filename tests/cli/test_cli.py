@@ -187,11 +187,12 @@ def test_a_killed_benchmark_goes_on_where_it_stopped(tmp_path):
     assert {row["n"] for row in rates} == {200}
 
 
-def test_dataset_list_of_an_empty_store_is_an_empty_list(hybridrl, tmp_path, monkeypatch):
+def test_dataset_list_of_an_empty_store_holds_recipes_alone(hybridrl, tmp_path, monkeypatch):
     monkeypatch.setenv("MINARI_DATASETS_PATH", str(tmp_path / "minari"))
     done = hybridrl("dataset", "list", "--json")
     assert done.exit_code == 0
-    assert json.loads(done.stdout) == []
+    listed = json.loads(done.stdout)
+    assert listed and all(row["recipe"] and not row["local"] for row in listed)
 
 
 def test_render_films_an_environment(hybridrl, tmp_path):

@@ -3,6 +3,8 @@
 import os
 import pickle
 import shutil
+import subprocess
+import sys
 import zipfile
 
 import gymnasium as gym
@@ -181,6 +183,19 @@ def test_an_interrupted_write_leaves_nothing(tmp_path, store, monkeypatch, write
     assert left == []
     assert os.environ["MINARI_DATASETS_PATH"] == before
     assert not (store / NAME).exists()
+
+
+def test_what_a_killed_process_left_is_removed(tmp_path, store):
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    (store / f".partial-{gone.pid}").mkdir(parents=True)
+    (store / ".partial-1").mkdir()  # of a process that lives
+    (tmp_path / f".a.{gone.pid}.partial.npz").write_bytes(b"half")
+    write_minari(made(), NAME)
+    write_npz(made(), tmp_path / "a.npz")
+    assert {path.name for path in store.iterdir()} == {".partial-1", "toy"}
+    assert sorted(path.name for path in tmp_path.glob("*.npz")) == ["a.npz"]
+    assert not list(tmp_path.glob(".a.*"))
 
 
 def test_replacing_keeps_the_old_dataset_until_the_new_one_is_whole(monkeypatch):

@@ -1,6 +1,9 @@
 """The dataset commands on a Minari store with one small dataset in it, and making new ones."""
 
 import json
+import signal
+import subprocess
+import sys
 
 import gymnasium as gym
 import numpy as np
@@ -160,6 +163,32 @@ def test_an_interrupted_make_goes_on_and_gives_the_same_data(store, monkeypatch)
     played.append(15)
     registry.make_dataset(PENDULUM, 3, episodes=24, resume=True)
     assert played.count(5) == 1  # kept from before
+    assert read_minari(PENDULUM).fingerprint() == read_minari("aa/whole-v0").fingerprint()
+
+
+_CHILD = """
+import os, signal
+from hybridrl.datasets import registry
+class Killer:
+    left = 3500
+    def tick(self, text):
+        self.left -= 1
+        if not self.left:
+            os.kill(os.getpid(), signal.SIGKILL)
+    def __enter__(self): return self
+    def __exit__(self, *_): pass
+registry.make_dataset({name!r}, 5, rows=6000, progress=lambda total: Killer())
+"""
+
+
+def test_a_make_killed_with_signal_9_goes_on_to_the_same_data(store, hybridrl):
+    child = subprocess.run([sys.executable, "-P", "-c", _CHILD.format(name=PENDULUM)], check=False)
+    assert child.returncode == -signal.SIGKILL
+    assert [row["id"] for row in registry.list_datasets() if row["local"]] == [NAME]
+    assert not (store / "minari" / PENDULUM).exists()
+    done = hybridrl("dataset", "make", PENDULUM, "--seed", 5, "--steps", 6000, "--resume")
+    assert done.exit_code == 0, done.stderr
+    registry.make_dataset(PENDULUM, 5, rows=6000, stored_as="aa/whole-v0")
     assert read_minari(PENDULUM).fingerprint() == read_minari("aa/whole-v0").fingerprint()
 
 

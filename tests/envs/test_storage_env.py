@@ -147,7 +147,7 @@ def test_the_joint_controller_meets_both_kinds_of_decisions(trace):
         assert masks.any(axis=1).all()
         _, _, ended, _, info = env.step(np.zeros(1 + env.task.slots, np.int64))
     assert kinds.count(False) == trace.write.sum()
-    assert kinds.count(True) == (len(trace) - 1) // env.task.config.migration_interval
+    assert kinds.count(True) == len(trace) // env.task.config.migration_interval
 
 
 def test_pettingzoos_test_passes_and_both_agents_live_to_the_end(trace):

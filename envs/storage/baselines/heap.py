@@ -23,12 +23,14 @@ class Heaps(NamedTuple):
         size: Entries of each heap, shape ``(D-1,)``.
         keys: Shape ``(D-1, capacity)``.
         pages: Shape ``(D-1, capacity)``.
+        aside: Pages that were passed over in a search, shape ``(4096,)``.
     """
 
     key: NDArray[np.float64]
     size: NDArray[np.int64]
     keys: NDArray[np.float64]
     pages: NDArray[np.int32]
+    aside: NDArray[np.int64]
 
 
 def make_heaps(pages: int, devices: int) -> Heaps:
@@ -39,7 +41,16 @@ def make_heaps(pages: int, devices: int) -> Heaps:
         np.zeros(devices - 1, np.int64),
         np.zeros((devices - 1, capacity)),
         np.zeros((devices - 1, capacity), np.int32),
+        np.zeros(4096, np.int64),
     )
+
+
+@inner
+def _above(
+    keys: NDArray[np.float64], pages: NDArray[np.int32], at: int, key: float, page: int
+) -> bool:
+    """Order of the heap: the larger key, and the larger page among equals."""
+    return bool(keys[at] > key or (keys[at] == key and pages[at] > page))
 
 
 @inner
@@ -50,9 +61,9 @@ def _sift_down(h: Heaps, device: int, at: int) -> None:
         child = 2 * at + 1
         if child >= size:
             break
-        if child + 1 < size and keys[child + 1] > keys[child]:
+        if child + 1 < size and _above(keys, pages, child + 1, keys[child], pages[child]):
             child += 1
-        if keys[child] <= key:
+        if not _above(keys, pages, child, key, page):
             break
         keys[at], pages[at] = keys[child], pages[child]
         at = child
@@ -91,7 +102,7 @@ def push_to(e: Engine, h: Heaps, page: int, device: int) -> None:
     key = h.key[page]
     while at > 0:
         parent = (at - 1) // 2
-        if keys[parent] >= key:
+        if not (keys[parent] < key or (keys[parent] == key and pages[parent] < page)):
             break
         keys[at], pages[at] = keys[parent], pages[parent]
         at = parent
@@ -111,15 +122,22 @@ def _pop(h: Heaps, device: int) -> None:
 def largest(e: Engine, h: Heaps, device: int) -> int:
     """The page of the largest key on a device that may be evicted; -1 if the heap has none.
 
-    Pages of the current request and pages in flight are passed over (they are entered again when
-    they are next used or have arrived).
+    Pages of the current request and pages in flight are passed over.
     """
     s = e.sys[0]
-    while h.size[device] > 0:
+    passed = np.int64(0)
+    found = NONE
+    while h.size[device] > 0 and passed < len(h.aside):
         page = np.int64(h.pages[device, 0])
         r = e.page[page]
         stale = r.loc != device or h.key[page] != h.keys[device, 0]
         if not stale and not r.flags & FLYING and not s.page <= page < s.page + s.npages:
-            return int(page)
+            found = page
+            break
         _pop(h, device)
-    return int(NONE)
+        if not stale:
+            h.aside[passed] = page
+            passed += 1
+    for k in range(passed):
+        push_to(e, h, h.aside[k], device)
+    return int(found)

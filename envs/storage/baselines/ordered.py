@@ -88,9 +88,22 @@ def _belady(e: Engine, p: Ordered, use: float) -> int:
 
 
 @inner
+def _enter_arrivals(e: Engine, p: Ordered) -> None:
+    """Pages that background moves have brought since the last decision."""
+    s, rule = e.sys[0], p.rule[0]
+    rule.seen = max(rule.seen, s.done_count - DONE)
+    while rule.seen < s.done_count:
+        slot = rule.seen & (DONE - 1)
+        for page in range(s.done_page[slot], s.done_page[slot] + s.done_npages[slot]):
+            push(e, p.heaps, page)
+        rule.seen += 1
+
+
+@inner
 def _place(e: Engine, p: Ordered) -> int:
     s = e.sys[0]
     rule = p.rule[0]
+    _enter_arrivals(e, p)
     here = np.int64(e.page[s.page].loc)
     if rule.kind == LFU:
         return 0
@@ -109,12 +122,6 @@ def _served(e: Engine, p: Ordered) -> None:
     s = e.sys[0]
     i = s.i - 1
     rule = p.rule[0]
-    rule.seen = max(rule.seen, s.done_count - DONE)
-    while rule.seen < s.done_count:
-        slot = rule.seen & (DONE - 1)
-        for page in range(s.done_page[slot], s.done_page[slot] + s.done_npages[slot]):
-            push(e, p.heaps, page)
-        rule.seen += 1
     for k in range(s.npages):
         page = s.page + k
         if rule.kind == LFU:

@@ -7,12 +7,13 @@ from functools import partial
 
 from hybridrl.envs.storage.baselines.arc import arc
 from hybridrl.envs.storage.baselines.heuristics import heuristic
+from hybridrl.envs.storage.baselines.learned import archivist_like, k_svm_like, rnn_hss_like
 from hybridrl.envs.storage.baselines.ordered import belady, horizon, lfu
 from hybridrl.envs.storage.policy import Policy
 from hybridrl.planners.errors import UnknownNameError
 
 NORMALISER = "fast_only"
-_h = partial(partial, heuristic)
+_h = partial(partial, heuristic)  # _h(...) makes a policy when it is called
 
 POLICIES: dict[str, Callable[[], Policy]] = {
     "fast_only": _h("fast_only", "fast", unlimited=True),
@@ -26,7 +27,11 @@ POLICIES: dict[str, Callable[[], Policy]] = {
     "arc": arc,
     "static_topk": _h("static_topk", "target", reads=True, clairvoyant=True),
     "cde+hps": _h("cde+hps", "cde", moves=True),
+    "archivist_like": archivist_like,
+    "rnn_hss_like": rnn_hss_like,
+    "k_svm_like": k_svm_like,
     "lru_write+hps": _h("lru_write+hps", "fast", moves=True),
+    "cde+rnn_hss_like": partial(rnn_hss_like, "cde+rnn_hss_like", True),
 }
 # The family whose best member, by mean latency, is `oracle`: Belady with bypass, horizons for reads
 # and for writes, and the best fixed set of pages by accesses or by the time they cost.

@@ -19,7 +19,7 @@ _FLAT = 0.01  # a hit ratio this close is good enough
 def fit(trace: Trace, name: str | None = None) -> WorkloadSpec:
     """The parameters of the generator that resemble a trace.
 
-    Write share, mean size, requests, mean gap, unique pages and unique first pages are those of the trace. The share of
+    Write share, mean size, requests, mean gap and unique pages are those of the trace. The share of
     scans is that of the pages accessed once, sequential requests beyond those of the scans are
     runs. The exponent of the popularity is searched until a cache of 10 % of the pages has the
     trace's hit ratio; where popularity alone gives too few hits, scans give way, where it gives too
