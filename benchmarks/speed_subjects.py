@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hybridrl.benchmarks.speed import Subject
 from hybridrl.benchmarks.speed_gap import gap_subjects
+from hybridrl.benchmarks.speed_hope import hope_subjects
 from hybridrl.benchmarks.speed_storage import storage_subjects
 from hybridrl.benchmarks.speed_storage_agents import storage_agent_subjects
 from hybridrl.envs.parking.kernels.action_mask import free_lengths
@@ -252,6 +253,7 @@ FAMILIES: dict[str, Callable[[int], list[Subject]]] = {
     "planners": planner_subjects,
     "agents": _agents,
     "gap": gap_subjects,
+    "hope": hope_subjects,
     "storage": storage_subjects,
     "storage-agents": storage_agent_subjects,
 }

@@ -179,9 +179,9 @@ SUITES: dict[str, Suite] = {
         agents=("h2o", "h2o-public"),
         tiers={
             "smoke": {"updates": 5, "rows": 500, "fresh": 100},
-            "quick": {"updates": 1000, "rows": 10_000, "fresh": 2000},
-            "cpu": {"updates": 3000, "rows": 20_000, "fresh": 2000},
-            "full": {"updates": 20_000, "rows": 100_000, "fresh": 2000},
+            "quick": {"updates": 1000, "rows": 100_000, "fresh": 2000},
+            "cpu": {"updates": 3000, "rows": 100_000, "fresh": 2000},
+            "full": {"updates": 20_000, "rows": 1_000_000, "fresh": 2000},
         },
         seeds=5,
     ),

@@ -295,7 +295,7 @@ def render(
 
 @app.command()
 def speed(
-    what: Annotated[str, typer.Argument(help="parking or planners.")],
+    what: Annotated[str, typer.Argument(help="A family, as in parking or storage.")],
     seconds: Annotated[float, typer.Option(min=0.01, help="Time for each measurement.")] = 2.0,
     seed: Seed = 0,
     as_json: Json = False,

@@ -83,7 +83,9 @@ class EnsembleMLP(nn.Module):
             layers.append(EnsembleLinear(n_members, width, hidden))
             if layer_norm:
                 layers.append(EnsembleLayerNorm(n_members, hidden))
-            layers.append(activation_fn())
+            # In place saves a pass over memory; no gradient needs the values before.
+            relu = activation_fn is nn.ReLU
+            layers.append(nn.ReLU(inplace=True) if relu else activation_fn())
             width = hidden
         layers.append(EnsembleLinear(n_members, width, out_features))
         self.layers = nn.ModuleList(layers)

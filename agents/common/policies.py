@@ -126,6 +126,9 @@ class LeanActor(Actor):
         self.action_dim = get_action_dim(action_space)
         self.head = nn.Linear(width, 2 * self.action_dim)
         self.plain = is_plain(observation_space, self.features_extractor)
+        for layer in self.latent_pi:
+            if isinstance(layer, nn.ReLU):
+                layer.inplace = True
         self.affine = nn.Parameter(torch.tensor([1.0, -1.0])) if affine_log_std else None
 
     def gaussian(self, obs: Any) -> tuple[Tensor, Tensor]:

@@ -165,7 +165,8 @@ class TorchLearner:
                 targets = projected(returns[:, 0], returns[:, 1], ahead, self._support())
         if atoms == 1:
             return huber_loss(taken[:, 0], targets, float(brain.numbers[HUBER]))
-        return -(targets * taken.log_softmax(dim=1)).sum(dim=1).mean()
+        entropy: Tensor = -(targets * taken.log_softmax(dim=1)).sum(dim=1).mean()
+        return entropy
 
     def _support(self) -> Tensor:
         low, high = self.brain.numbers[[V_MIN, V_MAX]]

@@ -375,6 +375,7 @@ class StorageAgent:
         rules["base"] = PLACEMENTS.index(base.get(warmup, warmup))
         cap = int(engine.e.dev["cap"][0])
         rules["horizon"] = self.settings.horizon or min(50_000, max(1_000, 4 * cap))
+        rules["evict_weight"] = self.settings.evict_weight / specs[-1].channels
         rules["learning"] = learn
         if self.num_timesteps:
             rules["warm"] = 0

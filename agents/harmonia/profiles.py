@@ -32,7 +32,8 @@ class StorageSettings:
         v_max: Highest return of ``c51`` (the lowest is 0).
         reward: Of placement: ``inverse`` latency, ``sibyl``, ``sibyl_code``, ``log`` latency, or
             ``page``: what the placement cost until the page's next access.
-        evict_weight: Share of forced evictions' service time in ``log`` and ``page``.
+        evict_weight: Share of forced evictions' service time in ``log`` and ``page``, over the
+            channels of the slowest device: one of nine is hardly missed.
         place_gamma: Discount of placement.
         move_gamma: Discount of migration.
         place_rate: Learning rate of placement.
@@ -146,6 +147,7 @@ PROFILES: dict[str, StorageSettings] = {
         warmup="auto",
         warmup_requests=0,
         guided=True,
+        margin=1.0,
         extent_pages=64,
     ),
 }

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import njit
@@ -78,7 +78,7 @@ def masked_scores(rows: NDArray[np.void], max_decisions: int, net: Packed) -> Si
 
 
 @njit(cache=True, error_model="numpy")
-def _features(row: np.void, max_decisions: int, ego: bool, x: Single) -> None:
+def _features(row: Any, max_decisions: int, ego: bool, x: Single) -> None:
     for a in range(MASK):
         x[a] = row.mask[a] if row.allowed[a] > 0 else 0.0
     for i in range(LIDAR):

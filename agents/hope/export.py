@@ -84,7 +84,7 @@ class ExportedSteps(nn.Module):
         return self.actor.draw(rows, deterministic=True)[0]
 
 
-def export_onnx(policy: nn.Module, out: Path) -> dict[str, float]:
+def export_onnx(policy: HopePolicy | HopeSACPolicy, out: Path) -> dict[str, float]:
     """Write a policy as ONNX with a free batch size, and compare what the file computes.
 
     Args:
@@ -217,7 +217,7 @@ def _rows(
     return rows
 
 
-def _module_of(policy: nn.Module) -> Any:
+def _module_of(policy: HopePolicy | HopeSACPolicy) -> Any:
     if isinstance(policy, HopePolicy):
         return ExportedMotions(policy)
     if isinstance(policy, HopeSACPolicy):

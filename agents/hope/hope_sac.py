@@ -18,7 +18,12 @@ from hybridrl.agents.common.schedules import LinearDecay
 from hybridrl.agents.hope.collect import Observation, torch_threads
 from hybridrl.agents.hope.features import MASK, feature_rows
 from hybridrl.agents.hope.replay import Batch, Demonstrations, RowReplay, demonstration_buffer
-from hybridrl.agents.hope.sac_policy import HopeSACPolicy, HopeSACTokenPolicy
+from hybridrl.agents.hope.sac_policy import (
+    HopeActor,
+    HopeCritic,
+    HopeSACPolicy,
+    HopeSACTokenPolicy,
+)
 from hybridrl.agents.hope.scene_choice import ChoosesScenes
 from hybridrl.agents.hope.step_scaling import scale_step
 from hybridrl.planners.errors import ScenarioError
@@ -71,6 +76,9 @@ class HopeSAC(ChoosesScenes, SAC):
         "TokenPolicy": HopeSACTokenPolicy,
     }
     policy: HopeSACPolicy
+    actor: HopeActor
+    critic: HopeCritic
+    critic_target: HopeCritic
 
     def __init__(
         self,
@@ -212,9 +220,8 @@ class HopeSAC(ChoosesScenes, SAC):
         return torch.stack([loss.detach(), alpha.reshape(()), -mean])
 
     def _temperature(self) -> Tensor:
-        if self.log_ent_coef is not None:
-            return self.log_ent_coef.detach().exp()
-        return self.ent_coef_tensor
+        learned: Tensor | None = self.log_ent_coef
+        return self.ent_coef_tensor if learned is None else learned.detach().exp()
 
     def _draw(self, steps: int, batch_size: int) -> list[Batch]:
         """All batches of an update at once: one gather, then slices."""

@@ -113,7 +113,7 @@ class HopeSACPolicy(SACPolicy):
         features_extractor_class: type[BaseFeaturesExtractor] = ParkingFeatures,
         **kwargs: Any,
     ) -> None:
-        whole = spaces.Box(-1.0, 1.0, (2,), action_space.dtype)  # type: ignore[arg-type]
+        whole = spaces.Box(-1.0, 1.0, (2,), action_space.dtype)
         if action_space != whole:
             expected = f'{whole}: make the environment with action_type="continuous"'
             raise ScenarioError("action_space", action_space, expected)

@@ -170,6 +170,16 @@ def test_shipped_policies_are_whole_and_act(robot):
     assert facts["ref_max_score"] == facts["levels"]["expert"]["return"] > facts["ref_min_score"]
 
 
+def test_the_page_shows_the_returns_of_the_shipped_policies(root):
+    page = (root / "docs" / "datasets.md").read_text("utf-8")
+    for file in SHIPPED.glob("*.json"):
+        facts = read_facts(file.stem)
+        medium, expert = (facts["levels"][level] for level in ("medium", "expert"))
+        row = f"| {file.stem} | {facts['ref_min_score']:.0f} | "
+        row += f"{medium['return']:.0f} at step {medium['step']:,} | "
+        assert f"{row}{expert['return']:.0f} at step {expert['step']:,} |" in page
+
+
 def test_damaged_facts_are_refused(tmp_path):
     (tmp_path / "ant.json").write_text("{}")
     with pytest.raises(ScenarioError, match="facts of behaviour policies"):

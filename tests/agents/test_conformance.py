@@ -19,8 +19,9 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNorm
 from hybridrl.agents.common.hybrid_sac import HybridSAC
 from hybridrl.agents.darc import DARC
 from hybridrl.agents.h2o import H2O
+from hybridrl.agents.registry import resolve, settable
 from hybridrl.datasets.offline import OfflineDataset
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 DISC = {"disc_net_arch": (8,), "disc_batch_size": 8}
 # Class, its small settings, and whether it learns without a dataset.
@@ -212,3 +213,15 @@ def test_datasets_of_any_make_are_taken(name, tmp_path):
 def test_the_usual_settings_are_obeyed(name, options):
     model = make(name, **options).learn(24)
     assert model._n_updates > 0 and torch.isfinite(weights(model)).all()
+
+
+@pytest.mark.parametrize("name", ["h2o", "darc"])
+def test_settings_of_the_parents_can_be_set_by_name(name):
+    known = settable(name)
+    assert {"offline_dataset", "offline_fraction", "gamma", "batch_size", "disc_every"} <= set(
+        known
+    )
+    assert not {"self", "env", "kwargs", "args", "seed"} & set(known)
+    assert resolve(name, "Pendulum-v1", {"gamma": 0.9})["gamma"] == 0.9
+    with pytest.raises(UnknownNameError, match="gamma"):
+        resolve(name, "Pendulum-v1", {"gama": 0.9})

@@ -1,5 +1,6 @@
 """Datasets in files: exact round trips, and refusal of what is damaged or hostile."""
 
+import json
 import os
 import pickle
 import shutil
@@ -209,6 +210,19 @@ def test_replacing_keeps_the_old_dataset_until_the_new_one_is_whole(monkeypatch)
     assert read_minari(NAME).fingerprint() == new.fingerprint()
 
 
+def as_foreign(file):
+    """The file without our sha256, as if somebody else had made it."""
+    if file.is_dir():
+        facts = file / "data" / "metadata.json"
+        known = json.loads(facts.read_text())
+        del known["hybridrl_sha256"]
+        facts.write_text(json.dumps(known))
+        return file
+    with file.open("r+b") as changed:
+        changed.write(bytes(512))
+    return file
+
+
 class Bomb:
     """Pickles to a call that leaves a trace."""
 
@@ -237,7 +251,7 @@ def test_objects_in_a_file_are_refused_and_nothing_of_them_runs(tmp_path):
 
 
 def test_hdf5_files_may_not_point_outside_themselves(tmp_path):
-    write_d4rl(made(), tmp_path / "other.hdf5")
+    as_foreign(write_d4rl(made(), tmp_path / "other.hdf5"))
     for kind, link in (
         ("external", h5py.ExternalLink(str(tmp_path / "other.hdf5"), "/rewards")),
         ("soft", h5py.SoftLink("/actions")),
@@ -259,7 +273,7 @@ def test_hdf5_files_may_not_point_outside_themselves(tmp_path):
 
 
 def test_hdf5_objects_and_text_are_no_columns(tmp_path):
-    file = write_d4rl(made(), tmp_path / "a.hdf5")
+    file = as_foreign(write_d4rl(made(), tmp_path / "a.hdf5"))
     with h5py.File(file, "a") as changed:
         del changed["rewards"]
         changed["rewards"] = ["a"] * 12
@@ -268,9 +282,7 @@ def test_hdf5_objects_and_text_are_no_columns(tmp_path):
 
 
 def test_a_minari_folder_without_spaces_or_with_links_is_refused(tmp_path, store):
-    import json
-
-    write_minari(made(), NAME)
+    as_foreign(write_minari(made(), NAME))
     facts = store / NAME / "data" / "metadata.json"
     whole = facts.read_text()
     changed = json.loads(whole)
@@ -289,8 +301,20 @@ def test_a_minari_folder_without_spaces_or_with_links_is_refused(tmp_path, store
         read_minari(NAME)
 
 
+def test_our_own_hdf5_is_refused_before_hdf5_sees_it(tmp_path, store, monkeypatch):
+    file, folder = write_d4rl(made(), tmp_path / "a.hdf5"), write_minari(made(), NAME)
+    for damaged in (file, folder / "data" / "main_data.hdf5"):
+        content = bytearray(damaged.read_bytes())
+        content[-1] ^= 1
+        damaged.write_bytes(content)
+    monkeypatch.setattr(h5py, "File", None)
+    for source in (file, NAME):
+        with pytest.raises(DatasetError, match="sha256"):
+            as_dataset(source)
+
+
 def test_a_minari_episode_of_wrong_length_is_named(store):
-    write_minari(made(), NAME)
+    as_foreign(write_minari(made(), NAME))
     with h5py.File(store / NAME / "data" / "main_data.hdf5", "a") as file:
         rewards = file["episode_0/rewards"][:-1]
         del file["episode_0/rewards"]
@@ -309,7 +333,7 @@ def test_changed_numbers_are_found_by_the_fingerprint(tmp_path, form):
         columns["rewards"] = columns["rewards"] + 1
         np.savez(file, **columns)
     else:
-        file = write_d4rl(data, tmp_path / "a.hdf5")
+        file = as_foreign(write_d4rl(data, tmp_path / "a.hdf5"))
         with h5py.File(file, "a") as changed:
             changed["rewards"][0] += 1
     with pytest.raises(DatasetError, match="fingerprint"):

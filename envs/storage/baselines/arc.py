@@ -16,13 +16,13 @@ from numpy.typing import NDArray
 from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.lists import lru_victim
-from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine
+from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine, i64
 from hybridrl.envs.storage.policy import Policy
 
 if TYPE_CHECKING:
     from hybridrl.envs.storage.engine import HSSEngine
 
-OUT, T1, T2, B1, B2 = (np.int64(k) for k in range(5))
+OUT, T1, T2, B1, B2 = (i64(k) for k in range(5))
 
 
 class Arc(NamedTuple):
@@ -64,10 +64,10 @@ def _state(engine: HSSEngine) -> Arc:
 
 @inner
 def _leave(p: Arc, page: int) -> None:
-    kind = np.int64(p.where[page])
+    kind = i64(p.where[page])
     if kind == OUT:
         return
-    before, after = np.int64(p.prev[page]), np.int64(p.next[page])
+    before, after = i64(p.prev[page]), i64(p.next[page])
     if before >= 0:
         p.next[before] = after
     else:
@@ -104,7 +104,7 @@ def _served(e: Engine, p: Arc) -> None:
     s = e.sys[0]
     cap = float(e.dev[0].cap)
     for page in range(s.page, s.page + s.npages):
-        kind = np.int64(p.where[page])
+        kind = i64(p.where[page])
         if kind == B1:
             step = max(1.0, p.size[B2] / p.size[B1])
             p.target[0] = min(cap, p.target[0] + step)
@@ -128,7 +128,7 @@ def _oldest(e: Engine, p: Arc, kind: int) -> int:
         mine = s.page <= page < s.page + s.npages
         if r.loc == 0 and not mine and not r.flags & FLYING:
             return int(page)
-        page = np.int64(p.prev[page])
+        page = i64(p.prev[page])
     return int(NONE)
 
 

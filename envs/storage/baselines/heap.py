@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.storage.kernels.compiled import inner
-from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine
+from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine, i64
 
 
 class Heaps(NamedTuple):
@@ -72,7 +72,7 @@ def _sift_down(h: Heaps, device: int, at: int) -> None:
 
 @inner
 def _drop_stale(e: Engine, h: Heaps, device: int) -> None:
-    keep = np.int64(0)
+    keep = i64(0)
     for k in range(h.size[device]):
         page = h.pages[device, k]
         if e.page[page].loc == device and h.key[page] == h.keys[device, k]:
@@ -86,7 +86,7 @@ def _drop_stale(e: Engine, h: Heaps, device: int) -> None:
 @inner
 def push(e: Engine, h: Heaps, page: int) -> None:
     """Enter a page under its present key into the heap of the device that it is on."""
-    push_to(e, h, page, np.int64(e.page[page].loc))
+    push_to(e, h, page, i64(e.page[page].loc))
 
 
 @inner
@@ -115,7 +115,7 @@ def _pop(h: Heaps, device: int) -> None:
     h.size[device] = last
     if last > 0:
         h.keys[device, 0], h.pages[device, 0] = h.keys[device, last], h.pages[device, last]
-        _sift_down(h, device, np.int64(0))
+        _sift_down(h, device, i64(0))
 
 
 @inner
@@ -125,10 +125,10 @@ def largest(e: Engine, h: Heaps, device: int) -> int:
     Pages of the current request and pages in flight are passed over.
     """
     s = e.sys[0]
-    passed = np.int64(0)
+    passed = i64(0)
     found = NONE
     while h.size[device] > 0 and passed < len(h.aside):
-        page = np.int64(h.pages[device, 0])
+        page = i64(h.pages[device, 0])
         r = e.page[page]
         stale = r.loc != device or h.key[page] != h.keys[device, 0]
         if not stale and not r.flags & FLYING and not s.page <= page < s.page + s.npages:

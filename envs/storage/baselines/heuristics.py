@@ -14,7 +14,7 @@ from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.lists import lru_victim
 from hybridrl.envs.storage.kernels.random import first_state, uniform
-from hybridrl.envs.storage.kernels.records import FLYING, Engine
+from hybridrl.envs.storage.kernels.records import FLYING, Engine, i64
 from hybridrl.envs.storage.policy import Policy
 from hybridrl.envs.storage.traces.synthetic import service_times
 
@@ -68,11 +68,11 @@ def _place(e: Engine, p: Heuristic) -> int:
     if kind == RANDOM:
         return int(uniform(p.rule[0]) * s.devices)
     if kind == STAY:
-        return 0 if room_on(e, np.int64(0)) >= s.npages else int(e.page[s.page].loc)
+        return 0 if room_on(e, i64(0)) >= s.npages else int(e.page[s.page].loc)
     if kind == TARGET:
-        device = np.int64(0)
+        device = i64(0)
         for page in range(s.page, s.page + s.npages):
-            device = max(device, np.int64(p.target[page]))
+            device = max(device, i64(p.target[page]))
         return int(device)
     return int(s.devices - 1)
 

@@ -26,7 +26,7 @@ from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.features import log_bin
 from hybridrl.envs.storage.kernels.random import first_state, uniform
-from hybridrl.envs.storage.kernels.records import Engine
+from hybridrl.envs.storage.kernels.records import Engine, i64
 from hybridrl.envs.storage.kernels.requests import size_bin
 from hybridrl.envs.storage.policy import Policy
 
@@ -61,7 +61,7 @@ class Learned(NamedTuple):
         rule: One ``RULE`` record.
         inputs: Features of sampled requests, shape ``(SAMPLES, INPUTS)``.
         page: Their pages, shape ``(SAMPLES,)``.
-        count: Accesses of the page at that time, shape ``(SAMPLES,)``.
+        before: Accesses of the page at that time, shape ``(SAMPLES,)``.
         label: 1 hot, -1 cold, shape ``(SAMPLES,)``.
         first: Weights to the hidden layer, shape ``(HIDDEN, INPUTS)``.
         second: Weights of the output, shape ``(HIDDEN + 1,)``; the linear ones of ``k_svm_like``.
@@ -74,7 +74,7 @@ class Learned(NamedTuple):
     rule: NDArray[np.void]
     inputs: NDArray[np.float64]
     page: NDArray[np.int64]
-    count: NDArray[np.int64]
+    before: NDArray[np.int64]
     label: NDArray[np.float64]
     first: NDArray[np.float64]
     second: NDArray[np.float64]
@@ -116,8 +116,8 @@ def _read(e: Engine, out: NDArray[np.float64]) -> None:
     r = e.page[s.page]
     out[0] = s.write
     out[1] = size_bin(s.npages) / 7.0
-    out[2] = log_bin(np.int64(r.count) + 1) / 63.0
-    out[3] = log_bin(s.i + 1 - np.int64(r.last)) / 63.0 if r.last > 0 else 1.0
+    out[2] = log_bin(i64(r.count) + 1) / 63.0
+    out[3] = log_bin(s.i + 1 - i64(r.last)) / 63.0 if r.last > 0 else 1.0
     out[4] = 1.0
 
 
@@ -127,14 +127,14 @@ def _output(p: Learned, x: NDArray[np.float64]) -> float:
         total = 0.0
         for k in range(INPUTS):
             total += p.second[k] * x[k]
-        return total
+        return float(total)
     total = p.second[HIDDEN]
     for j in range(HIDDEN):
         z = 0.0
         for k in range(INPUTS):
             z += p.first[j, k] * x[k]
         total += p.second[j] * math.tanh(z)
-    return total
+    return float(total)
 
 
 @inner
@@ -147,7 +147,7 @@ def _place(e: Engine, p: Learned) -> int:
         return place_cde(e)
     slot = rule.seen % SAMPLES
     _read(e, p.inputs[slot])
-    p.page[slot], p.count[slot] = e.sys[0].page, e.page[e.sys[0].page].count
+    p.page[slot], p.before[slot] = e.sys[0].page, e.page[e.sys[0].page].count
     rule.seen += 1
     if not rule.trained:
         return place_cde(e)
@@ -159,7 +159,7 @@ def _label_by_reuse(e: Engine, p: Learned, n: int) -> None:
     """Hot is what was accessed more often after the sample than the mean."""
     mean = 0.0
     for k in range(n):
-        p.label[k] = float(e.page[p.page[k]].count) - p.count[k]
+        p.label[k] = float(e.page[p.page[k]].count) - p.before[k]
         mean += p.label[k] / n
     for k in range(n):
         p.label[k] = 1.0 if p.label[k] > mean else -1.0
@@ -227,7 +227,7 @@ def _train(e: Engine, p: Learned) -> None:
     else:
         _label_by_reuse(e, p, n)
     for _ in range(EPOCHS * n):
-        _step(p, np.int64(uniform(rule) * n))
+        _step(p, i64(uniform(rule) * n))
     rule.trained += 1
 
 

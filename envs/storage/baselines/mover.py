@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.storage.kernels.background import queue_move
 from hybridrl.envs.storage.kernels.compiled import inner
-from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine
+from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine, i64
 
 if TYPE_CHECKING:
     from hybridrl.envs.storage.engine import HSSEngine
@@ -106,7 +106,7 @@ def _threshold(e: Engine, m: Mover, fast: int, budget: int) -> int:
     for p in range(e.sys[0].pages):
         if (e.page[p].loc == 0) == (fast == 1):
             m.bins[_level(m, p)] += 1
-    total = np.int64(0)
+    total = i64(0)
     for k in range(LEVELS):
         level = k if fast == 1 else LEVELS - 1 - k
         total += m.bins[level]
@@ -133,19 +133,19 @@ def plan_moves(e: Engine, m: Mover) -> None:
     """Pair hot pages that are not on the fastest device with its cold ones."""
     rule = m.rule[0]
     budget = len(m.plan_page) // 2
-    cold_bound = _threshold(e, m, np.int64(1), budget)
-    hot_bound = max(1, _threshold(e, m, np.int64(0), budget))
+    cold_bound = _threshold(e, m, i64(1), budget)
+    hot_bound = max(1, _threshold(e, m, i64(0), budget))
     rule.planned = rule.done = 0
     free = e.dev[0].cap - e.dev[0].used - e.dev[0].reserved
-    cold = hot = np.int64(0)
+    cold = hot = i64(0)
     for _ in range(budget):
-        hot = _next_page(e, m, hot, np.int64(0), hot_bound)
+        hot = _next_page(e, m, hot, i64(0), hot_bound)
         if hot < 0:
             return
         if free > 0:
             free -= 1
         else:
-            cold = _next_page(e, m, cold, np.int64(1), cold_bound)
+            cold = _next_page(e, m, cold, i64(1), cold_bound)
             if cold < 0 or m.score[hot] <= rule.hysteresis * m.score[cold]:
                 return
             m.plan_page[rule.planned], m.plan_device[rule.planned] = cold, 1
@@ -183,7 +183,7 @@ def carry_out(e: Engine, m: Mover) -> None:
     s = e.sys[0]
     while rule.done < rule.planned and s.jobs < s.max_jobs:
         k = rule.done
-        queue_move(e, m.plan_page[k], np.int64(1), m.plan_device[k], NONE)
+        queue_move(e, m.plan_page[k], i64(1), m.plan_device[k], NONE)
         rule.done += 1
 
 

@@ -19,7 +19,7 @@ from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.lists import lru_victim
-from hybridrl.envs.storage.kernels.records import DONE, Engine
+from hybridrl.envs.storage.kernels.records import DONE, Engine, i64
 from hybridrl.envs.storage.policy import Policy
 
 if TYPE_CHECKING:
@@ -104,17 +104,17 @@ def _place(e: Engine, p: Ordered) -> int:
     s = e.sys[0]
     rule = p.rule[0]
     _enter_arrivals(e, p)
-    here = np.int64(e.page[s.page].loc)
+    here = i64(e.page[s.page].loc)
     if rule.kind == LFU:
         return 0
     use = float(p.upcoming[p.first[s.i]])
     if rule.kind == BELADY:
         choice = _belady(e, p, use)
-        return min(choice, here) if s.write == 0 else choice
+        return int(choice if s.write else min(choice, here))
     horizon = rule.write_horizon if s.write else rule.read_horizon
     if use - s.i <= horizon:
         return 0
-    return int(s.devices - 1) if s.write else here
+    return int(s.devices - 1 if s.write else here)
 
 
 @inner

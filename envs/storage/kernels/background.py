@@ -8,8 +8,6 @@ source until the write is finished; its slot at the destination is reserved from
 
 from __future__ import annotations
 
-import numpy as np
-
 from hybridrl.envs.storage.kernels.compiled import entry, inner
 from hybridrl.envs.storage.kernels.lists import link_first, unlink
 from hybridrl.envs.storage.kernels.records import (
@@ -28,10 +26,11 @@ from hybridrl.envs.storage.kernels.records import (
     WRITING,
     ZERO,
     Engine,
+    i64,
 )
 from hybridrl.envs.storage.kernels.service import next_channel, serve_pages
 
-FLYING_MARK = np.int64(FLYING)
+FLYING_MARK = i64(FLYING)
 PINGPONG = 1000  # requests
 
 
@@ -141,7 +140,7 @@ def queue_move(e: Engine, page: int, npages: int, dst: int, tag: int) -> bool:
     s = e.sys[0]
     if page < 0 or npages < 1 or page + npages > s.pages or dst < 0 or dst >= s.devices:
         return False
-    src = np.int64(e.page[page].loc)
+    src = i64(e.page[page].loc)
     if src == dst or s.jobs >= s.max_jobs:
         return False
     for p in range(page, page + npages):

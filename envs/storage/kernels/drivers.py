@@ -141,7 +141,7 @@ def compile_driver(hooks: Hooks = DEFAULT_HOOKS) -> Callable[[Engine, Any, int, 
     return driver
 
 
-def _copy(template: FunctionType, names: dict[str, Any], digest: str) -> FunctionType:
+def _copy(template: Any, names: dict[str, Any], digest: str) -> FunctionType:
     """The template's code over other global names, known to the disk cache by the digest."""
     function = FunctionType(template.__code__, names, template.__name__)
     function.__qualname__ = f"{template.__name__}_{digest}"

@@ -12,6 +12,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+# Integers that are not literals: each literal would make one more compiled version of a function.
+# To the type checker they are plain ones.
+i64: Any = np.int64
+
 MAX_DEVICES = 8
 MAX_CHANNELS = 32
 MAX_DEPTH = 64  # outstanding requests of closed replay
@@ -24,9 +28,9 @@ IDLE, PLACING, SERVED, MIGRATING = range(4)  # where in a request's life an engi
 ASK_PLACE, ASK_MIGRATE = 1, 2  # bits: which decisions come from outside
 WRITES, ALL = range(2)  # which requests the placement policy acts on
 FREE, WAITING, READ_PENDING, WRITE_PENDING, WRITING = range(5)  # states of a job
-MOVE, EVICT, PROMOTE = np.int64(0), np.int64(1), np.int64(2)  # kinds of a job
+MOVE, EVICT, PROMOTE = i64(0), i64(1), i64(2)  # kinds of a job
 FLASH, HDD = range(2)
-NONE, ZERO, ONE = np.int64(-1), np.int64(0), np.int64(1)  # not literals: one compiled version
+NONE, ZERO, ONE = i64(-1), i64(0), i64(1)
 
 TYPE_BIT, SIZE_SHIFT, FLYING = 1, 1, 16  # page flags: last type, 3 bits of size bin, in flight
 MAX_COUNT = 65535

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-
 from hybridrl.envs.storage.kernels.background import (
     add_job,
     cancel_flights,
@@ -29,6 +27,7 @@ from hybridrl.envs.storage.kernels.records import (
     SIZE_SHIFT,
     ZERO,
     Engine,
+    i64,
 )
 from hybridrl.envs.storage.kernels.service import next_channel, nominal_us, serve_pages
 
@@ -228,7 +227,7 @@ def _write(e: Engine, s: Any) -> float:
     device = s.device
     d = e.dev[device]
     for p in range(s.page, s.page + s.npages):
-        old = np.int64(e.page[p].loc)
+        old = i64(e.page[p].loc)
         if old == device:
             touch(e, p, device)
         else:
@@ -248,10 +247,10 @@ def _read(e: Engine, s: Any) -> float:
     finish = s.ready
     p, stop = s.page, s.page + s.npages
     spread = False
-    device = np.int64(e.page[p].loc)
+    device = i64(e.page[p].loc)
     for q in range(p, stop):
         spread = spread or e.page[q].loc != device
-        touch(e, q, np.int64(e.page[q].loc))
+        touch(e, q, i64(e.page[q].loc))
         _account(e, s, q)
     if not spread:
         e.dev[device].hits[0] += s.npages
@@ -265,7 +264,7 @@ def _read(e: Engine, s: Any) -> float:
         if count:
             e.dev[k].hits[0] += count
             finish = max(finish, serve_pages(e.dev[k], s, s.ready, first, count, ZERO, ZERO))
-    return finish
+    return float(finish)
 
 
 @inner
@@ -276,7 +275,7 @@ def _promote(e: Engine, s: Any, t: float) -> None:
     """
     p, stop = s.page, s.page + s.npages
     while p < stop:
-        src = np.int64(e.page[p].loc)
+        src = i64(e.page[p].loc)
         q = p + 1
         if src == s.device or e.page[p].flags & FLYING:
             p = q

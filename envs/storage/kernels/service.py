@@ -20,7 +20,7 @@ def next_channel(d: Any) -> int:
         if d.free[j] < least:
             least = d.free[j]
             best = j
-    return best
+    return int(best)
 
 
 @inner

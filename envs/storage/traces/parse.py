@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections.abc import Callable
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.storage.kernels.compiled import entry, inner
+from hybridrl.envs.storage.kernels.records import i64
 
 # Places of a line's fields in `Layout.columns`; -1 where a format has no such column.
 TIME, OP, OFFSET, SIZE, RESPONSE, SPACE, SPACE2 = range(7)
@@ -22,7 +24,7 @@ PROBLEMS = {
 }
 _COMMA, _SPACE, _TAB, _CR, _LF, _QUOTE = 44, 32, 9, 13, 10, 34
 _LIMIT = (1 << 63) - 1
-_DECIMAL, _HEX = np.int64(10), np.int64(16)
+_DECIMAL, _HEX = i64(10), i64(16)
 
 
 class Rows(NamedTuple):
@@ -88,7 +90,7 @@ def _number(data: NDArray[np.uint8], start: int, stop: int, base: int) -> tuple[
         at += 2
     if at >= stop:
         return 0, 0.0, NO_NUMBER
-    whole = np.int64(0)
+    whole = i64(0)
     while at < stop and data[at] != 46:
         digit = _digit(data[at])
         if digit >= base:
@@ -210,7 +212,7 @@ def _line(
     rows.response[k] = np.nan
     rows.part[k] = 0.0
     for turn in range(2):
-        at, index, found = start, np.int64(0), np.int64(0)
+        at, index, found = start, i64(0), i64(0)
         while index < len(wanted) and at <= stop:
             first, last, at = _field(data, at, stop, comma)
             column = wanted[index]
@@ -256,7 +258,7 @@ def parse_lines(
         Requests, lines, status and where it stopped: at the end, or at the start of a line that
         cannot be read.
     """
-    count = lines = needed = np.int64(0)
+    count = lines = needed = i64(0)
     for column in wanted:
         needed += column >= 0
     at = begin
@@ -276,3 +278,8 @@ def parse_lines(
         lines += 1
         at = stop + 1
     return count, lines, OK, at
+
+
+def mapped(rows: Rows, change: Callable[[NDArray[Any]], Any]) -> Rows:
+    """Rows with every column changed alike."""
+    return Rows(*[change(column) for column in rows])

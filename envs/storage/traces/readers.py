@@ -21,7 +21,15 @@ from hybridrl.envs.storage.traces.formats import (
     TextFormat,
     detect,
 )
-from hybridrl.envs.storage.traces.parse import OK, PROBLEMS, RESPONSE, Rows, make_rows, parse_lines
+from hybridrl.envs.storage.traces.parse import (
+    OK,
+    PROBLEMS,
+    RESPONSE,
+    Rows,
+    make_rows,
+    mapped,
+    parse_lines,
+)
 from hybridrl.envs.storage.traces.trace import Trace, sorted_trace
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
@@ -189,7 +197,7 @@ class _TextReader:
                 self.format.base,
                 rows,
             )
-            taken = Rows(*(column[:count] for column in rows))
+            taken = mapped(rows, lambda column, stop=count: column[:stop])
             self.parts.append(taken._replace(line=taken.line + self.lines))
             self.requests += int(count)
             self.lines += int(lines)
@@ -240,17 +248,17 @@ class _TextReader:
             self.parts.append(make_rows(0))
         rows = Rows(*(np.concatenate(column) for column in zip(*self.parts, strict=True)))
         if self.limit:
-            rows = Rows(*(column[: self.limit] for column in rows))
+            rows = mapped(rows, lambda column: column[: self.limit])
         format = self.format
         if self.bad:
             self.notes.append(f"{self.bad} lines that could not be read were left out")
         if len(rows.line) and rows.line[0] == 0 and rows.write[0] == 2 and not format.starts_after:
             self.notes.append("the first line was taken for a header")
-            rows = Rows(*(column[1:] for column in rows))
+            rows = mapped(rows, lambda column: column[1:])
         good = (rows.write < 2) & (rows.size > 0)
         if not good.all():
             self.notes.append(f"{int((~good).sum())} requests of other types or no size left out")
-            rows = Rows(*(column[good] for column in rows))
+            rows = mapped(rows, lambda column: column[good])
         page, npages = self._pages(rows)
         times = _times(rows, format)
         response = rows.response * format.response_us if RESPONSE in format.columns else None

@@ -240,7 +240,7 @@ def _latest(spec: WorkloadSpec, rng: np.random.Generator) -> Ints:
     theta = spec.theta or 0.99
     edges = np.cumsum(np.arange(1, spec.first_pages + 1, dtype=np.float64) ** -theta)
     back = np.searchsorted(edges, rng.random(n) * edges[newest], side="right")
-    return np.where(insert, newest, newest - np.minimum(back, newest)).astype(np.int64)
+    return np.asarray(np.where(insert, newest, newest - np.minimum(back, newest)), np.int64)
 
 
 def _sizes(rng: np.random.Generator, count: int, mean: float) -> Ints:
@@ -282,7 +282,7 @@ def _rescaled(size: Any, picked: Ints, mean: float) -> Ints:
             high = factor
         else:
             low = factor
-    return np.clip(np.rint(size * np.sqrt(low * high)), 1, LARGEST).astype(np.int64)
+    return np.asarray(np.clip(np.rint(size * np.sqrt(low * high)), 1, LARGEST), np.int64)
 
 
 def _trimmed(npages: Ints, mean: float, free: NDArray[np.bool_]) -> Ints:
@@ -311,7 +311,7 @@ def _types(
     first = np.zeros(n, np.bool_)
     first[np.unique(picked, return_index=True)[1]] = True
     if spec.latest:
-        return first | (rng.random(n) < max(0.0, spec.write_share - first.mean()))
+        return np.asarray(first | (rng.random(n) < max(0.0, spec.write_share - first.mean())))
     forced = first & (rng.random(n) < min(FIRST_WRITE, spec.write_share))
     rest = np.bincount(picked[~forced], minlength=objects).astype(np.float64)
     wanted = (spec.write_share * n - forced.sum()) / max(1.0, rest.sum())
