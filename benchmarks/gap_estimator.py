@@ -35,7 +35,7 @@ Array = NDArray[Any]
 Rows = tuple[Array, Array, Array]
 OBS, ACTIONS, SPREAD = 4, 2, 0.3
 WORLDS = ("planted", "zero", "ratio")
-EPISODE = 50
+EPISODE = 10
 # World -> metric, what it is, and its bar.
 MEASURES = {
     "planted": ("spearman", "Spearman(u, true KL)", ">= 0.65"),
@@ -77,7 +77,7 @@ class World:
         return np.broadcast_to(constant if self.name == "ratio" else 0.0 * constant, obs.shape)
 
     def rows(self, count: int, sim: bool, seed: int) -> Rows:
-        """Transitions of 50-step episodes; real and simulated behaviour differ.
+        """Transitions of 10-step episodes; real and simulated behaviour differ.
 
         Args:
             count: At least this many rows are made and cut to it.

@@ -32,7 +32,7 @@ def test_a_run_keeps_every_page_and_trains_on_time(agent, trace):
     engine = engine_of(made, trace)
     engine.run()
     engine.check()
-    assert engine.state.p_counts[UPDATES] == 8 * (len(trace) // 1000)
+    assert engine.state.p_counts[UPDATES] == 8 * (len(trace) // made.settings.train_every)
     assert engine.state.p_counts[WRITTEN] > 100
     moves = made.settings.migration == "agent"
     assert (engine.state.m_counts[WRITTEN] > 100) == moves
@@ -142,6 +142,16 @@ def test_an_environment_can_be_learned_in(trace):
     assert agent.num_timesteps == 8000 and agent.devices == 2
 
 
+def test_a_guided_agent_begins_as_its_heuristic(trace):
+    agent = Harmonia(profile="default", seed=0, exploration=0.0, first_exploration=0.0)
+    guided = HSSEngine(trace, "cost", policy=agent.engine_policy(learn=False))
+    plain = Harmonia(profile="default", placement="room", migration="none").engine_policy()
+    heuristic = HSSEngine(trace, "cost", policy=plain)
+    for engine in (guided, heuristic):
+        engine.run(400)
+    assert (guided.e.page["loc"] == heuristic.e.page["loc"]).all()
+
+
 def test_profiles_hold_the_published_numbers():
     harmonia, sibyl = PROFILES["harmonia"], PROFILES["sibyl"]
     assert (harmonia.place_gamma, harmonia.move_gamma) == (0.9, 0.1)
@@ -159,6 +169,7 @@ def test_profiles_hold_the_published_numbers():
         ({"place_gamma": 1.5}, ScenarioError),
         ({"place_batch": 100}, ScenarioError),
         ({"policy": "CnnPolicy"}, ScenarioError),
+        ({"guided": True, "head": "c51"}, ScenarioError),
     ],
 )
 def test_bad_settings_are_refused(settings, error):
