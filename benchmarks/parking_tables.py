@@ -34,8 +34,8 @@ _DETAILS = (
 
 def tables(rows: Sequence[ResultRow]) -> list[Table]:
     """One table a class, the published figures, and last the headline: planners by classes."""
-    *details, headline = class_tables(rows) or [None]
-    return [*details, published_table(), headline] if headline else []
+    own = class_tables(rows)
+    return [*own[:-1], published_table(), own[-1]] if own else []
 
 
 def class_tables(rows: Sequence[ResultRow]) -> list[Table]:

@@ -9,7 +9,8 @@ import numpy as np
 from numba import njit
 from numpy.typing import NDArray
 
-from hybridrl.agents.common.compiled_q import Brain, BrainSpec, greedy, make_brain
+from hybridrl.agents.common.brain_spec import BrainSpec
+from hybridrl.agents.common.compiled_q import Brain, greedy, make_brain
 from hybridrl.benchmarks.speed import Subject
 from hybridrl.envs.storage.baselines.registry import make_policy
 from hybridrl.envs.storage.engine import HSSEngine

@@ -10,6 +10,7 @@ from __future__ import annotations
 import numpy as np
 from numba import njit
 
+from hybridrl.agents.common.brain_spec import TILE
 from hybridrl.agents.common.compiled_q import (
     ACTING,
     ACTIONS,
@@ -28,7 +29,6 @@ from hybridrl.agents.common.compiled_q import (
     SIZE,
     SMALL,
     SMALL_NET,
-    TILE,
     UPDATES,
     V_MAX,
     V_MIN,

@@ -9,10 +9,10 @@ from typing import Any, Self
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrl.agents.common.brain_spec import BrainSpec
 from hybridrl.agents.common.compiled_q import (
     EXPLORATION,
     Brain,
-    BrainSpec,
     act,
     acting,
     greedy,

@@ -215,7 +215,7 @@ class HopeSAC(ChoosesScenes, SAC):
         self.critic.requires_grad_(True)
         mean = log_probs.detach().mean()
         if self.ent_coef_optimizer is not None and self.log_ent_coef is not None:
-            gap = -self.log_ent_coef * (mean + self.target_entropy)
+            gap = -self.log_ent_coef * (mean + float(self.target_entropy))
             _step(self.ent_coef_optimizer, gap.sum())
         return torch.stack([loss.detach(), alpha.reshape(()), -mean])
 

@@ -4,13 +4,13 @@ import numpy as np
 import pytest
 import torch
 
+from hybridrl.agents.common.brain_spec import BrainSpec
 from hybridrl.agents.common.compiled_q import (
     ATOMS,
     EXPLORATION,
     SCALE,
     SIZE,
     WIDTH,
-    BrainSpec,
     act,
     acting,
     draw,

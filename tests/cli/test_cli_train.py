@@ -2,6 +2,7 @@
 
 import json
 
+import numpy as np
 import pytest
 
 from hybridrl.agents.registry import AGENTS, load_preset, resolve, settable
@@ -10,8 +11,11 @@ from hybridrl.benchmarks.settings import parse_settings
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 PARKING = "hybridrl/Parking-Normal-v0"
+DATA = "offline_dataset=data.npz"
 QUICK = {
+    "darc": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "dqn": ("CartPole-v1", "learning_starts=20", "train_freq=8"),
+    "h2o": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "hope-ppo": (PARKING, "n_steps=32", "batch_size=32"),
     "maskable-ppo": (PARKING, "n_steps=32", "batch_size=32"),
     "ppo": ("CartPole-v1", "n_steps=32", "batch_size=32"),
@@ -20,6 +24,21 @@ QUICK = {
     "tqc": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
 }
 NET = "policy_kwargs={ net_arch = [8] }"
+
+
+@pytest.fixture(autouse=True)
+def data(tmp_path):
+    """Offline rows of a pendulum in the folder where commands run."""
+    rng = np.random.default_rng(0)
+    np.savez(
+        tmp_path / "data.npz",
+        observations=rng.normal(size=(40, 3)).astype(np.float32),
+        actions=rng.uniform(-2, 2, (40, 1)).astype(np.float32),
+        rewards=rng.normal(size=40).astype(np.float32),
+        next_observations=rng.normal(size=(40, 3)).astype(np.float32),
+        terminations=np.zeros(40, bool),
+        truncations=np.zeros(40, bool),
+    )
 
 
 def words(agent, steps=100, *more):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import lzma
+import operator
 import zlib
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -197,7 +198,7 @@ class _TextReader:
                 self.format.base,
                 rows,
             )
-            taken = mapped(rows, lambda column, stop=count: column[:stop])
+            taken = mapped(rows, operator.itemgetter(slice(0, int(count))))
             self.parts.append(taken._replace(line=taken.line + self.lines))
             self.requests += int(count)
             self.lines += int(lines)
