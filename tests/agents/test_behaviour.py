@@ -113,6 +113,7 @@ training.train(row, Path({folder!r}), progress=lambda total: Killer())
 """
 
 
+@pytest.mark.slow
 def test_a_training_killed_with_signal_9_goes_on_to_the_same_weights(tmp_path, monkeypatch):
     monkeypatch.setattr(training, "EVALUATION_EPISODES", 1)
     whole, killed = tmp_path / "whole", tmp_path / "killed"

@@ -143,7 +143,7 @@ def test_it_learns_on_single_environments_and_without_ego():
     model = model_of(env)
     model.learn(32)
     assert model.policy.features_extractor.inputs == 291
-    assert model.scenes.active == ()
+    assert model.scenes.active == ("complex-bay", "complex-parallel", "extreme-parallel")
     assert len(evaluate_policy(model, env, 2, return_episode_rewards=True, warn=False)[0]) == 2
 
 

@@ -17,6 +17,8 @@ QUICK = {
     "dqn": ("CartPole-v1", "learning_starts=20", "train_freq=8"),
     "h2o": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "hope-ppo": (PARKING, "n_steps=32", "batch_size=32"),
+    "hope-sac": (PARKING, "learning_starts=20", "batch_size=16"),
+    "iql": ("Pendulum-v1", "learning_starts=20", "train_freq=8", "pretrain_steps=4", DATA),
     "maskable-ppo": (PARKING, "n_steps=32", "batch_size=32"),
     "ppo": ("CartPole-v1", "n_steps=32", "batch_size=32"),
     "sac": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
