@@ -122,15 +122,12 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 def trials(request: Request) -> list[RunConfig]:
     """One trial for each world, estimator and seed."""
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=agent,
             work="hybridrl.benchmarks.gap_estimator:estimate",
             seed=seed,
-            variant=request.variant,
             settings=request.settings,
-            command=request.command,
         )
         for env in request.envs
         for agent in request.agents

@@ -57,15 +57,12 @@ def trials(request: Request) -> list[RunConfig]:
         for method in request.agents
     )
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=method,
             work="hybridrl.benchmarks.gap_mujoco:train_cell",
             seed=seed,
-            variant=request.variant,
             settings=dict(request.settings),
-            command=request.command,
         )
         for env, method, seed in cells
     ]

@@ -72,15 +72,12 @@ def trials(request: Request) -> list[RunConfig]:
         (home(env, method), method) for env in request.envs for method in request.agents
     )
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=method,
             work="hybridrl.benchmarks.gap_pendulum:train_method",
             seed=request.seeds[0],
-            variant=request.variant,
             settings={"updates": request.settings["updates"], "seeds": list(request.seeds)},
-            command=request.command,
         )
         for env, method in cells
     ]

@@ -28,15 +28,12 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 def trials(request: Request) -> list[RunConfig]:
     """One trial for each robot, variant that it has, and seed."""
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=robot,
             agent=name,
             work="hybridrl.benchmarks.gap_size:measure_trial",
             seed=seed,
-            variant=request.variant,
             settings={"steps": request.settings["steps"]},
-            command=request.command,
         )
         for robot in request.envs
         for name in request.agents

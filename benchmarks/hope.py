@@ -59,20 +59,17 @@ def trials(request: Request) -> list[RunConfig]:
     """One trial for each class, mode, seed of training and chunk of scenes."""
     scenes = request.settings["scenes"]
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=agent,
             work="hybridrl.benchmarks.hope:run_chunk",
             seed=seed,
-            variant=request.variant,
             part=f"scenes-{first:04d}-{min(first + chunk, scenes):04d}",
             settings={
                 "first": first,
                 "last": min(first + chunk, scenes),
                 **{k: request.settings[k] for k in ("decisions", "profile", "weights")},
             },
-            command=request.command,
         )
         for env in request.envs
         for agent in request.agents

@@ -100,20 +100,17 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 def trials(request: Request) -> list[RunConfig]:
     """One trial for each variant and seed; it trains once and drives in every class."""
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env="mixed",
             agent=agent,
             work="hybridrl.benchmarks.hope_ablation:run_variant",
             seed=seed,
-            variant=request.variant,
             settings={
                 "classes": list(request.envs),
                 "scenes": request.settings["scenes"],
                 "steps": request.settings[VARIANTS[agent].budget],
                 "over": request.settings["over"],
             },
-            command=request.command,
         )
         for seed in request.seeds
         for agent in request.agents

@@ -70,16 +70,13 @@ def trials(request: Request) -> list[RunConfig]:
     """One trial for each class, planner, seed and chunk of scenes."""
     scenes, budget = request.settings["scenes"], request.settings["budget"]
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=agent,
             work="hybridrl.benchmarks.parking:run_chunk",
             seed=seed,
-            variant=request.variant,
             part=f"scenes-{first:04d}-{min(first + CHUNK, scenes):04d}",
             settings={"first": first, "last": min(first + CHUNK, scenes), "budget": budget},
-            command=request.command,
         )
         for first in range(0, scenes, CHUNK)
         for env in request.envs

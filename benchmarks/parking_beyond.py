@@ -128,20 +128,17 @@ def trials(request: Request) -> list[RunConfig]:
     """
     settings = request.settings
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=agent,
             work="hybridrl.benchmarks.parking_beyond:run_chunk",
             seed=seed,
-            variant=request.variant,
             part=f"scenes-{first:04d}-{min(first + CHUNK, settings['scenes']):04d}",
             settings={
                 "first": first,
                 "last": min(first + CHUNK, settings["scenes"]),
                 **{key: settings[key] for key in ("budget", "long", "weights", "tuned")},
             },
-            command=request.command,
         )
         for first in range(0, settings["scenes"], CHUNK)
         for env in request.envs

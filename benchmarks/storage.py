@@ -68,18 +68,15 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 def trials(request: Request) -> list[RunConfig]:
     """One trial for each system, policy and seed; policies that draw nothing run the same seeds."""
     return [
-        RunConfig(
-            suite=request.suite,
+        request.trial(
             env=env,
             agent=agent,
             work="hybridrl.benchmarks.storage:run_policy",
             seed=seed,
-            variant=request.variant,
             settings={
                 "scale": request.settings["scale"],
                 "workloads": list(request.settings["workloads"]),
             },
-            command=request.command,
         )
         for seed in request.seeds
         for env in request.envs

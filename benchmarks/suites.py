@@ -291,6 +291,29 @@ class Request:
     settings: dict[str, Any] = field(default_factory=dict)
     command: str = ""
 
+    def trial(
+        self,
+        *,
+        env: str,
+        agent: str,
+        work: str,
+        seed: int,
+        settings: dict[str, Any],
+        part: str = "",
+    ) -> RunConfig:
+        """One trial of this request; the arguments are those of :class:`RunConfig`."""
+        return RunConfig(
+            suite=self.suite,
+            env=env,
+            agent=agent,
+            work=work,
+            seed=seed,
+            variant=self.variant,
+            part=part,
+            settings=settings,
+            command=self.command,
+        )
+
 
 class SuiteModule(Protocol):
     """The functions that a suite's module offers."""
