@@ -1,8 +1,9 @@
 """The gap-pendulum suite: a planted gap, minutes on a CPU (``h2o.md`` 5.2).
 
-Real data are rows of a random policy that holds each action for ten steps; the simulator is a
-variant. A trial is one method on one gap with all its seeds: stacked into one batch where
-:class:`StackedH2O` knows the method, one after another for the others.
+Real data are rows of a random policy that holds each action for ten steps, with episodes that begin
+anywhere, or hanging down (``GainBelow-hanging1000``); the simulator is a variant. A trial is one
+method on one gap with all its seeds: stacked into one batch where :class:`StackedH2O` knows the
+method, one after another for the others.
 """
 
 from __future__ import annotations
@@ -92,10 +93,11 @@ def train_method(config: RunConfig, folder: Path) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    name, _, rows = config.env.partition("-")
+    name, _, data = config.env.partition("-")
     seeds, updates = config.settings["seeds"], config.settings["updates"]
-    count = FEWEST_ROWS if rows == "none" else int(rows)
-    datasets = [random_rows(count, seed) for seed in seeds]
+    start = "hanging" if data.startswith("hanging") else "uniform"
+    count = FEWEST_ROWS if data == "none" else int(data.removeprefix("hanging"))
+    datasets = [random_rows(count, seed, start) for seed in seeds]
     keywords = {} if config.agent in OFFLINE else sim_keywords("Pendulum", name)
     guard = RealGuard(partial(GapPendulumVectorEnv, start="hanging"))
     train = _stacked if config.agent in STACKED else _one_by_one
@@ -108,14 +110,15 @@ def train_method(config: RunConfig, folder: Path) -> dict[str, Any]:
     return {"sim_steps": steps, "updates": updates, **guard.facts()}
 
 
-def random_rows(rows: int, seed: int) -> OfflineDataset:
+def random_rows(rows: int, seed: int, start: str = "uniform") -> OfflineDataset:
     """Transitions of the real pendulum under actions that are drawn anew every ten steps.
 
     Args:
         rows: How many.
         seed: Of starts and actions.
+        start: Where episodes begin: ``uniform`` or ``hanging``.
     """
-    env, rng = GapPendulumEnv(), np.random.default_rng([seed, 1])
+    env, rng = GapPendulumEnv(start=start), np.random.default_rng([seed, 1])
     observation, _ = env.reset(seed=EVALUATION_SEED // 2 + seed)
     columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
     for k in range(rows):

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from hybridrl.agents.hope.network import HopeNetwork
+from hybridrl.agents.hope.planner import SMOOTH_SECONDS
 from hybridrl.agents.hope.weights import load_network
 from hybridrl.benchmarks.hope_rollouts import drive_all
 from hybridrl.benchmarks.parking import Episode, summarise
@@ -29,6 +30,7 @@ from hybridrl.envs.parking.scenes import fixed_scenes
 from hybridrl.envs.parking.simulator import ParkingSimulator
 from hybridrl.planners.path_check import check_path
 from hybridrl.planners.scenario import Scenario
+from hybridrl.planners.smoothing import shortcut
 
 __all__ = ["plots", "run_chunk", "summarise", "tables", "trials", "variant"]
 
@@ -36,16 +38,24 @@ ROWS = 2000  # roll-outs side by side
 
 
 class Mode(NamedTuple):
-    """How a policy is used: roll-outs of a scene, and whether it draws its motions."""
+    """How a policy is used.
+
+    Args:
+        rollouts: Of a scene; the best counts.
+        deterministic: Take the most likely motion.
+        smooth: CPU seconds of shortcuts on the best path.
+    """
 
     rollouts: int
     deterministic: bool
+    smooth: float = 0.0
 
 
 MODES = {
     "hope-ppo": Mode(1, False),
     "hope-ppo-deterministic": Mode(1, True),
     "hope-ppo-16": Mode(16, False),
+    "hope-ppo-16-smooth": Mode(16, False, SMOOTH_SECONDS),
 }
 
 
@@ -121,16 +131,25 @@ def episode_of(
     cost[rows["outcome"] != SUCCESS] = math.inf
     best = int(cost.argmin())
     found = bool(cost[best] < math.inf)
+    expansions = int(rows["decisions"].sum())
+    if not found:
+        nothing = (math.nan,) * 4
+        return Episode(scene.id, False, False, seconds, *nothing, expansions=expansions)
     path = simulator.driven_path(mine.start + best)
-    check = check_path(path, scene, spacing=0.01) if found else None
+    if mode.smooth:
+        began = time.thread_time()
+        path = shortcut(path, scene, mode.smooth)
+        seconds += time.thread_time() - began
+    check = check_path(path, scene, spacing=0.01)
     return Episode(
         scene=scene.id,
-        found=found,
-        clean=check is not None and check.clean,
+        found=True,
+        clean=check.clean,
         seconds=seconds,
-        length=float(rows["path_length"][best]) if found else math.nan,
-        gear_changes=float(rows["gear_changes"][best]) if found else math.nan,
-        clearance=check.clearance if check else math.nan,
-        decisions=float(rows["decisions"][best]) if found else math.nan,
-        expansions=int(rows["decisions"].sum()),
+        length=path.length,
+        gear_changes=path.gear_changes,
+        clearance=check.clearance,
+        # A decision of the policy may be cut short where its motion is not free any further.
+        decisions=float(path.decisions() if mode.smooth else rows["decisions"][best]),
+        expansions=expansions,
     )

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import csv
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, fields
 from functools import lru_cache
 from itertools import groupby
@@ -146,19 +146,33 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     def run_of(result: RunResult) -> tuple[str, str, int]:
         return result.config.env, result.config.agent, result.config.seed
 
-    rows: list[ResultRow] = []
     order = {run_of(result): i for i, result in reversed(list(enumerate(results)))}
-    for _, group in groupby(sorted(results, key=lambda r: order[run_of(r)]), key=run_of):
-        parts = list(group)
-        if all(part.status != "failed" for part in parts):
-            rows += _rows_of_run(parts, root)
-    return rows
-
-
-def _rows_of_run(parts: Sequence[RunResult], root: Path) -> list[ResultRow]:
-    episodes = [
-        e for part in parts for e in read_episodes(part.config.folder(root) / "episodes.csv")
+    groups = groupby(sorted(results, key=lambda r: order[run_of(r)]), key=run_of)
+    runs = [list(group) for _, group in groups]
+    done = [run for run in runs if all(part.status != "failed" for part in run)]
+    episodes = [[e for part in run for e in _episodes_of(part, root)] for run in done]
+    best = _best_lengths([e for run in episodes for e in run])
+    return [
+        row for run, own in zip(done, episodes, strict=True) for row in _rows_of_run(run, own, best)
     ]
+
+
+def _episodes_of(part: RunResult, root: Path) -> list[Episode]:
+    return read_episodes(part.config.folder(root) / "episodes.csv")
+
+
+def _best_lengths(episodes: Sequence[Episode]) -> dict[str, float]:
+    """The shortest clean path of each scene that any run has found, metres."""
+    best: dict[str, float] = {}
+    for e in episodes:
+        if e.clean:
+            best[e.scene] = min(e.length, best.get(e.scene, math.inf))
+    return best
+
+
+def _rows_of_run(
+    parts: Sequence[RunResult], episodes: Sequence[Episode], best: Mapping[str, float]
+) -> list[ResultRow]:
     config = parts[0].config
     return [
         ResultRow(
@@ -176,14 +190,20 @@ def _rows_of_run(parts: Sequence[RunResult], root: Path) -> list[ResultRow]:
             commit="+".join(sorted({part.commit for part in parts})),
             command=config.command,
         )
-        for metric, (value, n) in metrics(episodes).items()
+        for metric, (value, n) in metrics(episodes, best).items()
     ]
 
 
-def metrics(episodes: Sequence[Episode]) -> dict[str, tuple[float, int]]:
+def metrics(
+    episodes: Sequence[Episode], best: Mapping[str, float] | None = None
+) -> dict[str, tuple[float, int]]:
     """Every number of a run and how many episodes are behind it.
 
     Lengths, gear changes, clearances and decisions are of clean paths; seconds of all scenes.
+
+    Args:
+        episodes: Of one run.
+        best: Length of the shortest known path of each scene, metres; ``length_ratio`` is over it.
     """
     n = len(episodes)
     good = [e for e in episodes if e.clean]
@@ -196,6 +216,8 @@ def metrics(episodes: Sequence[Episode]) -> dict[str, tuple[float, int]]:
     for name in ("length_m", "gear_changes", "clearance_m", "decisions"):
         values = np.array([getattr(e, name.removesuffix("_m")) for e in good])
         numbers |= _distribution(name, values)
+    if best is not None:
+        numbers |= _distribution("length_ratio", np.array([e.length / best[e.scene] for e in good]))
     numbers |= _distribution("seconds", np.array([e.seconds for e in episodes]))
     return numbers
 

@@ -19,6 +19,7 @@ PLANNERS: dict[str, str] = {
     "best-of": "hybridrl.planners.anytime:BestOf",
     "hope-ppo": "hybridrl.agents.hope.planner:HopePlanner",
     "hope-ppo-16": "hybridrl.agents.hope.planner:HopePlanner16",
+    "hope-ppo-16-smooth": "hybridrl.agents.hope.planner:HopePlanner16Smooth",
     "random-rs": "hybridrl.envs.parking.rollouts:RandomRollouts",
     "random-rs-64": "hybridrl.envs.parking.rollouts:RandomRollouts64",
 }

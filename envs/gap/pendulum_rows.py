@@ -7,7 +7,8 @@ The angle is 0 upright and grows counter-clockwise. One step lasts 0.05 s::
     reward = -(theta^2 + 0.1 w^2 + 0.001 u^2)        theta in [-pi, pi), of the state before
 
 with gravity ``g``, length ``l``, gain ``k``, mass ``m``, damping ``c`` and wind ``b``. With
-``g = l = k = m = 1`` and ``c = b = 0`` these are the dynamics of Gymnasium's Pendulum-v1.
+``g = l = k = m = 1`` and ``c = b = 0`` these are the dynamics of Gymnasium's Pendulum-v1, and with
+``region="below"`` they are those wherever ``cos(theta) >= 0``.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ DT = 0.05
 TORQUE = 2.0  # N m at action 1
 MAX_SPEED = 8.0
 STARTS = ("uniform", "hanging")
+REGIONS = ("everywhere", "below")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +47,8 @@ class PendulumOptions:
         action_noise: Standard deviation of normal noise on the action, before it is clipped.
         noise_in_reward: The reward's torque is the noisy one.
         delay: Whole steps by which an action acts late; zeros act until then.
+        region: Where gravity, length, gain, mass, damping and wind differ: ``everywhere``, or only
+            ``below`` the pivot; a gap that depends on the state.
         start: ``uniform`` (any angle, speed within 1 rad/s) or ``hanging`` (within 0.1 rad of
             straight down, at rest).
         time_limit: Steps after which an episode is truncated, at least 1.
@@ -59,6 +63,7 @@ class PendulumOptions:
     action_noise: float = 0.0
     noise_in_reward: bool = False
     delay: int = 0
+    region: str = "everywhere"
     start: str = "uniform"
     time_limit: int = 200
 
@@ -83,15 +88,17 @@ class PendulumOptions:
             number(name, getattr(self, name), least=0.0)
         whole("delay", self.delay, 0)
         whole("time_limit", self.time_limit, 1)
-        if self.start not in STARTS:
-            raise UnknownNameError("start", str(self.start), STARTS)
+        for name, allowed in (("start", STARTS), ("region", REGIONS)):
+            if getattr(self, name) not in allowed:
+                raise UnknownNameError(name, str(getattr(self, name)), allowed)
 
     @property
     def coefficients(self) -> Array:
-        """What a step multiplies: gravity, torque, damping and wind, shape ``(4,)``."""
+        """What a step multiplies: gravity, torque, damping and wind; below and above, (2, 4)."""
         pull = 15.0 * self.gravity / self.length
         push = 3.0 * self.gain / (self.mass * self.length**2)
-        return np.array([pull, push, self.damping, self.wind])
+        own = [pull, push, self.damping, self.wind]
+        return np.array([own, [15.0, 3.0, 0.0, 0.0] if self.region == "below" else own])
 
 
 class PendulumRows:
@@ -190,13 +197,13 @@ def advance(
         state: Angles and speeds before, changed to those after, shape ``(N, 2)``.
         acting: Actions that reach the motor, shape ``(N,)``.
         asked: Actions that the reward charges, shape ``(N,)``.
-        coefficients: As :attr:`PendulumOptions.coefficients`.
+        coefficients: As :attr:`PendulumOptions.coefficients`, shape ``(2, 4)``.
         observations: Written, shape ``(N, 3)``.
         rewards: Written, shape ``(N,)``.
     """
-    pull, push, damping, wind = coefficients
     for i in range(len(state)):
         angle, speed = state[i, 0], state[i, 1]
+        pull, push, damping, wind = coefficients[1 if math.cos(angle) >= 0.0 else 0]
         wrapped = (angle + math.pi) % (2.0 * math.pi) - math.pi
         torque = TORQUE * min(max(asked[i], -1.0), 1.0)
         rewards[i] = -(wrapped * wrapped + 0.1 * speed * speed + 0.001 * torque * torque)

@@ -44,6 +44,16 @@ VARIANTS: dict[str, Variant] = {
         {"action_noise": 1.0}, "N(0, 1) on every control, below the reward"
     ),  # h2o.md 4.1
     "GainX2.5": Variant({"gain": 2.5}, "actuators 2.5 times as strong"),  # h2o.md 5.2
+    "GainBelow": Variant(  # h2o.md 4.4: a gap that depends on the state
+        {"gain": 2.5, "region": "below"},
+        "motor 2.5 times as strong below the pivot, as in reality above it",
+        robots=("Pendulum",),
+    ),
+    "GravityBelow": Variant(
+        {"gravity": 0.5, "region": "below"},
+        "half of gravity below the pivot, as in reality above it",
+        robots=("Pendulum",),
+    ),
     "DampingX3": Variant({"damping": 3.0}, "joint damping x 3", robots=MUJOCO_ROBOTS),
     "MassX1.5": Variant({"mass": 1.5}, "masses and inertias x 1.5"),
     "Delay2": Variant({"delay": 2}, "actions act two steps late"),

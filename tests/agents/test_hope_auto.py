@@ -10,6 +10,7 @@ from hybridrl.envs.parking.scenes import fixed_scenes
 from hybridrl.planners.path_check import check_path
 from hybridrl.planners.registry import make_planner
 from hybridrl.planners.scenario import Scenario, save_scenarios
+from hybridrl.planners.smoothing import cost_of
 from hybridrl.planners.vehicle import VehicleSpec
 
 
@@ -70,3 +71,12 @@ def test_the_command_says_who_planned(hybridrl, scene, tmp_path):
     (answer,) = json.loads(done.stdout)
     assert answer["planner"] == "hope-ppo-16" and answer["segments"]
     assert "hope-ppo-16" in hybridrl("plan", "lot.json", "--budget", 5).stdout
+
+
+def test_shortcuts_shorten_the_best_of_16_without_touching_anything():
+    scenes = fixed_scenes("extreme-parallel", 4)
+    plain, smooth = make_planner("hope-ppo-16"), make_planner("hope-ppo-16-smooth")
+    for scene in scenes:
+        before, after = plain.plan(scene, seed=1), smooth.plan(scene, seed=1)
+        assert after.success and check_path(after.path, scene, spacing=0.01).clean
+        assert cost_of(after.path) <= cost_of(before.path) + 1e-9

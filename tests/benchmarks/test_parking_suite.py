@@ -221,3 +221,11 @@ def test_wrong_names_are_answered_with_near_ones(options, message):
 def test_wrong_amounts_are_refused(options):
     with pytest.raises(ScenarioError):
         runner.make_request("parking", **options)
+
+
+def test_a_length_is_also_told_over_the_shortest_known_one_of_its_scene():
+    ours = [episode(scene="a", length=12.0), episode(scene="b", length=9.0)]
+    others = [episode(scene="a", length=10.0), episode(scene="b", length=1.0, clean=False)]
+    best = parking._best_lengths(ours + others)
+    assert best == {"a": 10.0, "b": 9.0}
+    assert metrics(ours, best)["length_ratio_mean"] == (pytest.approx(1.1), 2)

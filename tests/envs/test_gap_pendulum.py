@@ -1,5 +1,7 @@
 """The gap pendulum against Gymnasium's, closed forms, and its own vector form."""
 
+import math
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -151,6 +153,8 @@ def test_bad_keywords_are_refused():
         GapPendulumEnv(gains=2.0)
     with pytest.raises(UnknownNameError, match="hanging"):
         GapPendulumEnv(start="lying")
+    with pytest.raises(UnknownNameError, match="below"):
+        GapPendulumEnv(region="left")
     with pytest.raises(ScenarioError, match="above 0"):
         GapPendulumEnv(mass=0.0)
     with pytest.raises(ScenarioError, match="2 seeds"):
@@ -190,3 +194,12 @@ def test_names_of_robots_and_variants_are_checked():
     assert observation_names("Pendulum") == ["cos", "sin", "speed"]
     assert observation_names("HalfCheetah")[:2] == ["q:rootz", "q:rooty"]
     assert len(observation_names("Ant")) == 105
+
+
+@pytest.mark.parametrize(("angle", "differs"), [(math.pi - 0.3, True), (0.3, False)])
+def test_a_gap_below_the_pivot_leaves_the_upper_half_as_it_is(angle, differs):
+    real = one_step(angle, 0.5, 0.8)
+    simulated = one_step(angle, 0.5, 0.8, gain=2.5, gravity=0.5, region="below")
+    everywhere = one_step(angle, 0.5, 0.8, gain=2.5, gravity=0.5)
+    assert (simulated != real) == differs
+    assert (simulated == everywhere) == differs
