@@ -91,6 +91,7 @@ SUITES: dict[str, Suite] = {
             "random-rs-64",
             "hope-ppo",
             "hope-ppo-16",
+            "hope-ppo-16-smooth",
         ),
         tiers={
             "smoke": {"scenes": 2, "budget": 0.2},
@@ -104,7 +105,7 @@ SUITES: dict[str, Suite] = {
         title="Trained parking policies on 2,000 scenes a class",
         module="hybridrl.benchmarks.hope",
         envs=PARKING_CLASSES,
-        agents=("hope-ppo", "hope-ppo-deterministic", "hope-ppo-16"),
+        agents=("hope-ppo", "hope-ppo-deterministic", "hope-ppo-16", "hope-ppo-16-smooth"),
         tiers={
             "smoke": {"scenes": 4, **_HOPE},
             "quick": {"scenes": 100, **_HOPE},
@@ -188,10 +189,14 @@ SUITES: dict[str, Suite] = {
     "gap-pendulum": Suite(
         title="H2O and its rivals on the pendulum with a planted gap",
         module="hybridrl.benchmarks.gap_pendulum",
-        envs=tuple(
-            f"{gap}-{rows}"
-            for rows in (200, 1000)
-            for gap in ("GainX2.5", "GravityX2", "Morph", "Wind", "Delay2")
+        envs=(
+            "GainBelow-hanging1000",
+            "GravityBelow-hanging1000",
+            *(
+                f"{gap}-{rows}"
+                for rows in (200, 1000)
+                for gap in ("GainX2.5", "GravityX2", "Morph", "Wind", "Delay2")
+            ),
         ),
         agents=(
             "sac-sim",
@@ -208,7 +213,7 @@ SUITES: dict[str, Suite] = {
         tiers={
             "smoke": {"updates": 30},
             "quick": {"updates": 1500},
-            "cpu": {"updates": 4500},
+            "cpu": {"updates": 6000},
             "full": {"updates": 9000},
         },
         seeds=5,
