@@ -8,13 +8,23 @@ if __name__ != "hybridrl.agents":
 
 # Class -> package. Loaded on first use, so that one algorithm does not load them all.
 _HOMES = {
+    "CalQL": "hybridrl.agents.calql",
     "DARC": "hybridrl.agents.darc",
     "H2O": "hybridrl.agents.h2o",
+    "HNPG": "hybridrl.agents.hnpg",
     "Harmonia": "hybridrl.agents.harmonia",
     "HopePPO": "hybridrl.agents.hope",
     "HopeSAC": "hybridrl.agents.hope",
+    "HyQ": "hybridrl.agents.hyq",
     "IQL": "hybridrl.agents.iql",
+    "LSVIUCB": "hybridrl.agents.lsvi_ucb",
+    "MOORL": "hybridrl.agents.moorl",
+    "NORA": "hybridrl.agents.nora",
+    "OptimisticSAC": "hybridrl.agents.optimistic_sac",
+    "RLPD": "hybridrl.agents.rlpd",
     "Sibyl": "hybridrl.agents.sibyl",
+    "TellDrive": "hybridrl.agents.tell_drive",
+    "TellDriveDQN": "hybridrl.agents.tell_drive",
 }
 
 

@@ -24,12 +24,24 @@ class AgentRow(NamedTuple):
 
 
 AGENTS: dict[str, AgentRow] = {
+    "calql": AgentRow(
+        "hybridrl.agents.calql.calql:CalQL", "baseline: Cal-QL, calibrated conservative critics"
+    ),
+    "cql": AgentRow(
+        "hybridrl.agents.calql.calql:CalQL", "baseline: CQL with fine-tuning (a preset of calql)"
+    ),
     "darc": AgentRow(
         "hybridrl.agents.darc.darc:DARC", "baseline: simulator reward corrected by the dynamics"
+    ),
+    "attention-ppo": AgentRow(
+        "hybridrl.agents.tell_drive.tell_drive:AttentionPPO", "baseline: PPO with ego-attention"
     ),
     "dqn": AgentRow("stable_baselines3:DQN", "baseline: deep Q-learning, discrete actions"),
     "h2o": AgentRow(
         "hybridrl.agents.h2o.h2o:H2O", "H2O: real data and a simulator whose dynamics differ"
+    ),
+    "hnpg": AgentRow(
+        "hybridrl.agents.hnpg.hnpg:HNPG", "HNPG: natural policy gradient with offline data"
     ),
     "hope-ppo": AgentRow(
         "hybridrl.agents.hope.hope_ppo:HopePPO", "HOPE: masked PPO that parks, with hand-over"
@@ -37,12 +49,52 @@ AGENTS: dict[str, AgentRow] = {
     "hope-sac": AgentRow(
         "hybridrl.agents.hope.hope_sac:HopeSAC", "HOPE: SAC whose steps are scaled to what is free"
     ),
+    "hyq": AgentRow(
+        "hybridrl.agents.hyq.hyq:HyQ", "baseline: Q-learning on offline and online data"
+    ),
+    "hyq-sac": AgentRow(
+        "hybridrl.agents.rlpd.rlpd:RLPD",
+        "baseline: Hy-Q for continuous actions (a preset of rlpd)",
+    ),
     "iql": AgentRow("hybridrl.agents.iql.iql:IQL", "baseline: implicit Q-learning, offline first"),
+    "lsvi-ucb": AgentRow(
+        "hybridrl.agents.lsvi_ucb.lsvi_ucb:LSVIUCB", "baseline: optimistic least-squares iteration"
+    ),
     "maskable-ppo": AgentRow("sb3_contrib:MaskablePPO", "baseline: PPO that obeys action_masks()"),
+    "moorl": AgentRow(
+        "hybridrl.agents.moorl.moorl:MOORL", "MOORL: meta-learned over offline and online data"
+    ),
+    "nora": AgentRow(
+        "hybridrl.agents.nora.nora:NORA",
+        "NORA: provable optimistic actor-critic, tabular or linear",
+    ),
+    "oac": AgentRow(
+        "hybridrl.agents.optimistic_sac.optimistic_sac:OptimisticSAC",
+        "OAC: soft actor-critic with an optimistic shift (a preset of optimistic-sac)",
+    ),
+    "optimistic-sac": AgentRow(
+        "hybridrl.agents.optimistic_sac.optimistic_sac:OptimisticSAC",
+        "OptimisticSAC: optimistic exploration with rare switches, offline data optional",
+    ),
     "ppo": AgentRow("stable_baselines3:PPO", "baseline: proximal policy optimisation"),
+    "rlpd": AgentRow(
+        "hybridrl.agents.rlpd.rlpd:RLPD", "baseline: RLPD, half offline rows, many critics"
+    ),
+    "rlpd-lite": AgentRow(
+        "hybridrl.agents.rlpd.rlpd:RLPD", "baseline: RLPD with two critics and one update a step"
+    ),
     "sac": AgentRow("stable_baselines3:SAC", "baseline: soft actor-critic, continuous actions"),
     "td3": AgentRow("stable_baselines3:TD3", "baseline: twin delayed DDPG, continuous actions"),
+    "tell-drive": AgentRow(
+        "hybridrl.agents.tell_drive.tell_drive:TellDrive",
+        "TellDrive: driving student guided by a language model, a planner or rules",
+    ),
+    "tell-drive-dqn": AgentRow(
+        "hybridrl.agents.tell_drive.tell_drive_dqn:TellDriveDQN",
+        "TellDriveDQN: the same guidance for deep Q-learning",
+    ),
     "tqc": AgentRow("sb3_contrib:TQC", "baseline: truncated quantile critics, continuous actions"),
+    "trpo": AgentRow("sb3_contrib:TRPO", "baseline: trust-region policy optimisation"),
 }
 
 # What a preset or --set may say besides arguments of the constructor.

@@ -189,8 +189,8 @@ def evaluate_one(
         deterministic: Whether the policy's most likely action is taken.
         timestep: Of training, for the record.
     """
-    act = predictor(policy, env, deterministic)
     for episode in range(episodes):
+        act = predictor(policy, env, deterministic)
         first = FIRST_SEED + 100_000 * seed + episode
         observation, info = env.reset(seed=first)
         total, length, ended = 0.0, 0, False
@@ -203,8 +203,14 @@ def evaluate_one(
 
 
 def predictor(policy: Any, env: gym.Env[Any, Any], deterministic: bool) -> Callable[[Any], Any]:
-    """From observation to action, with the environment's masks for a policy that takes them."""
-    if "action_masks" not in inspect.signature(policy.predict).parameters:
+    """From observation to action, with the environment's masks for a policy that takes them.
+
+    Use it for one episode: a policy that keeps a state between steps begins with none.
+    """
+    takes = inspect.signature(policy.predict).parameters
+    if "action_masks" not in takes and "state" in takes:
+        return _Remembering(policy, deterministic)
+    if "action_masks" not in takes:
         return lambda observation: policy.predict(observation, deterministic=deterministic)[0]
     try:
         masks = env.get_wrapper_attr("action_masks")
@@ -213,6 +219,20 @@ def predictor(policy: Any, env: gym.Env[Any, Any], deterministic: bool) -> Calla
     return lambda observation: policy.predict(
         observation, deterministic=deterministic, action_masks=masks()
     )[0]
+
+
+class _Remembering:
+    """A policy within one episode: hands what it returned beside an action back to it."""
+
+    def __init__(self, policy: Any, deterministic: bool) -> None:
+        self._policy, self._deterministic = policy, deterministic
+        self._state: Any = None
+
+    def __call__(self, observation: Any) -> Any:
+        action, self._state = self._policy.predict(
+            observation, state=self._state, deterministic=self._deterministic
+        )
+        return action
 
 
 def summary(records: Sequence[EpisodeRecord]) -> dict[str, Any]:

@@ -12,6 +12,8 @@ from numba import njit
 from numpy.typing import NDArray
 
 from hybridrl.benchmarks.speed import Subject
+from hybridrl.benchmarks.speed_comblock import comblock_subjects, hnpg_subjects
+from hybridrl.benchmarks.speed_driving import driving_subjects
 from hybridrl.benchmarks.speed_gap import gap_subjects
 from hybridrl.benchmarks.speed_hope import hope_subjects
 from hybridrl.benchmarks.speed_storage import storage_subjects
@@ -248,12 +250,22 @@ def _agents(seed: int) -> list[Subject]:
     return agent_subjects(seed)
 
 
+def _optimism(seed: int) -> list[Subject]:
+    from hybridrl.benchmarks.speed_optimism import optimism_subjects  # loads torch
+
+    return optimism_subjects(seed)
+
+
 FAMILIES: dict[str, Callable[[int], list[Subject]]] = {
     "parking": parking_subjects,
     "planners": planner_subjects,
     "agents": _agents,
+    "comblock": comblock_subjects,
     "gap": gap_subjects,
+    "hnpg": hnpg_subjects,
     "hope": hope_subjects,
+    "optimism": _optimism,
     "storage": storage_subjects,
     "storage-agents": storage_agent_subjects,
+    "driving": driving_subjects,
 }

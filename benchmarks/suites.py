@@ -76,6 +76,24 @@ STORAGE_POLICIES = (
     *("harmonia-place", "harmonia-move", "harmonia-blind", "harmonia-cold", "oracle"),
 )
 
+HYBRID_AGENTS = (
+    *("sac", "sacfd", "hyq-sac", "moorl", "rlpd-lite", "moorl-ln"),
+    *("rlpd", "iql", "cql", "calql"),
+)
+
+_CPU_ROBOTS = {
+    "gradient_steps": 2,
+    "robots": ("HalfCheetah", "Hopper"),
+    "levels": ("random", "medium-replay"),
+}
+_ALL_ROBOTS = {
+    "gradient_steps": 2,
+    "robots": ("HalfCheetah", "Hopper", "Walker2d"),
+    "levels": ("random", "medium-replay", "medium"),
+}
+_PARKERS = {"gradient_steps": 4, "batch_size": 256, "width": 256, "demonstrations": 300}
+_TINY = {"gradient_steps": 1, "batch_size": 16, "width": 8}
+
 SUITES: dict[str, Suite] = {
     "parking": Suite(
         title="Planners on the parking benchmark",
@@ -257,6 +275,101 @@ SUITES: dict[str, Suite] = {
             "full": {"steps": 20000},
         },
     ),
+    "optimism": Suite(
+        title="Optimistic actor-critic: regret, and exploration beside plain SAC",
+        module="hybridrl.benchmarks.optimism",
+        envs=(
+            *("lock-5", "lock-10", "lock-20", "random", "random-linear"),
+            *("hadamard-5", "hadamard-10"),
+            *("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "SparsePoint-v0"),
+        ),
+        agents=(
+            *("nora", "nora-hybrid", "nora-no-optimism", "nora-no-optimism-no-data"),
+            *("nora-no-reset", "douhua", "lsvi-ucb", "lsvi-ucb-rare"),
+            *("sac", "sac-norm", "oac", "optimistic-sac"),
+        ),
+        tiers={
+            "smoke": {"share": 0.02, "steps": 60, "sparse_steps": 60},
+            "quick": {"share": 0.3, "steps": 2000, "sparse_steps": 2000},
+            "cpu": {"share": 1.0, "steps": 5000, "sparse_steps": 4000},
+            "full": {"share": 5.0, "steps": 1_000_000, "sparse_steps": 50_000},
+        },
+        seeds=5,
+    ),
+    "hybrid-pendulum": Suite(
+        title="Hybrid agents on the pendulum at equal gradient steps",
+        module="hybridrl.benchmarks.hybrid_pendulum",
+        envs=("random", "medium-replay"),
+        agents=HYBRID_AGENTS,
+        tiers={
+            "smoke": {"steps": 12, "points": 2},
+            "quick": {"steps": 400, "points": 4},
+            "cpu": {"steps": 600, "points": 12},
+            "full": {"steps": 5000, "points": 20},
+        },
+        seeds=5,
+    ),
+    "hybrid-sparse": Suite(
+        title="Hybrid agents on a sparse goal task",
+        module="hybridrl.benchmarks.hybrid_sparse",
+        envs=("point-open", "point-wall"),
+        agents=HYBRID_AGENTS,
+        tiers={
+            "smoke": {"steps": 12, "points": 2},
+            "quick": {"steps": 400, "points": 4},
+            "cpu": {"steps": 600, "points": 12},
+            "full": {"steps": 10_000, "points": 20},
+        },
+        seeds=5,
+    ),
+    "hybrid-mujoco": Suite(
+        title="Hybrid agents on MuJoCo robots at equal gradient steps",
+        module="hybridrl.benchmarks.hybrid_mujoco",
+        envs=tuple(
+            f"{robot}-{level}"
+            for robot in ("HalfCheetah", "Hopper", "Walker2d")
+            for level in ("random", "medium-replay", "medium")
+        ),
+        agents=HYBRID_AGENTS,
+        tiers={
+            "smoke": {"steps": 20, "points": 2, **_CPU_ROBOTS},
+            "quick": {"steps": 5_000, "points": 5, **_CPU_ROBOTS},
+            "cpu": {"steps": 50_000, "points": 10, **_CPU_ROBOTS},
+            "full": {"steps": 250_000, "points": 50, **_ALL_ROBOTS},
+        },
+        seeds=3,
+    ),
+    "hybrid-parking": Suite(
+        title="What planner demonstrations are worth to agents that learn to park",
+        module="hybridrl.benchmarks.hybrid_parking",
+        envs=("hard-auto", "hard-off"),
+        agents=(
+            *("sac", "hope-sac", "hope-sac-demos", "hyq-sac", "rlpd-lite", "moorl", "moorl-ln"),
+        ),
+        tiers={
+            "smoke": {"steps": 64, "points": 2, "episodes": 2, "demonstrations": 2, **_TINY},
+            "quick": {"steps": 16_000, "points": 8, "episodes": 50, **_PARKERS},
+            "cpu": {"steps": 96_000, "points": 12, "episodes": 100, **_PARKERS},
+            "full": {"steps": 2_000_000, "points": 20, "episodes": 500, **_PARKERS},
+        },
+        seeds=3,
+    ),
+    "moorl-ablation": Suite(
+        title="Which part of MOORL does what, at equal gradient steps",
+        module="hybridrl.benchmarks.moorl_ablation",
+        envs=("random-g1", "random-g4", "medium-replay-g1", "medium-replay-g4"),
+        agents=(
+            *("sac", "half", "moorl", "k1-eps1", "k4-eps1", "k4-eps0.25", "k4-anneal", "k2", "k8"),
+            *("alternate", "alternate-eps1", "half-eps0.5", "p0.25"),
+        ),
+        tiers={
+            "smoke": {"steps": 12, "points": 2},
+            "quick": {"steps": 400, "points": 4},
+            "cpu": {"steps": 600, "points": 12},
+            "full": {"steps": 5000, "points": 20},
+        },
+        seeds=5,
+    ),
     "storage": Suite(
         title="Placement and migration in hybrid storage",
         module="hybridrl.benchmarks.storage",
@@ -270,6 +383,29 @@ SUITES: dict[str, Suite] = {
         },
         seeds=3,
         reproduces="Harmonia (arXiv 2503.20507), Sibyl (arXiv 2205.07394)",
+    ),
+    "comblock": Suite(
+        title="Success against environment steps in combination locks",
+        module="hybridrl.benchmarks.comblock",
+        envs=("H5", "H10", "H20", "H50", "H5-continuous", "H10-continuous", "H5-image"),
+        agents=(
+            "hnpg",
+            "hnpg-online",
+            "hnpg-offline",
+            "hnpg-critic",
+            "hnpg-policy",
+            "trpo",
+            "ppo",
+            "hyq",
+        ),
+        tiers={
+            "smoke": {"steps": 2000, "episodes": 200},
+            "quick": {"steps": 60_000, "episodes": 5000},
+            "cpu": {"steps": 3_000_000, "episodes": 50_000},
+            "full": {"steps": 3_000_000, "episodes": 50_000},
+        },
+        seeds=5,
+        reproduces="HNPG (arXiv 2311.08384)",
     ),
 }
 

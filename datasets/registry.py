@@ -34,6 +34,11 @@ RECIPES: dict[str, str] = {
     f"parking/{level}/{kind}-v0": "hybridrl.datasets.parking_demos:make"
     for level in ("normal", "complex", "extreme", "lot", "mixed", "hard", "all")
     for kind in ("planner", "planner-discrete", "policy", "policy-discrete")
+} | {
+    f"comblock/h{horizon}{actions}/{kind}-v0": "hybridrl.datasets.comblock:make"
+    for horizon in (5, 10, 20, 50)
+    for actions in ("", "-continuous")
+    for kind in ("eps", "eps-mid", "occupancy", "random")
 }
 
 

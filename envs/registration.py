@@ -43,6 +43,13 @@ PARKING_LEVELS = {
     "All": "equal parts of every class: what one policy for all of them trains on",
 }
 
+DRIVING_SCENARIOS = {
+    "intersection": "unprotected left turn through cross traffic that has priority",
+    "merge": "from the ramp into two busy lanes before the ramp ends",
+    "highway": "four lanes, adaptive cruise and overtaking",
+    "roundabout": "enter, pass, leave at the second exit",
+}
+
 GAP_PENDULUMS = "hybridrl.envs.gap.pendulum:GapPendulumVectorEnv"
 
 ENVS: tuple[EnvRow, ...] = tuple(
@@ -91,6 +98,34 @@ ENVS += (
         None,
         {},
         "placement and migration by one controller",
+    ),
+)
+ENVS += (
+    EnvRow(
+        "hybridrl/CombLock-v0",
+        "hybridrl.envs.comblock.env:CombLockEnv",
+        "hybridrl.envs.comblock.env:CombLockVectorEnv",
+        {},
+        "a combination lock that plain policy gradient cannot open",
+    ),
+)
+ENVS += tuple(
+    EnvRow(
+        f"hybridrl/Driving-{scenario.capitalize()}-v0",
+        "hybridrl.envs.driving.env:DrivingEnv",
+        "hybridrl.envs.driving.vector_env:DrivingVectorEnv",
+        {"scenario": scenario},
+        summary,
+    )
+    for scenario, summary in DRIVING_SCENARIOS.items()
+)
+ENVS += (
+    EnvRow(
+        "hybridrl/SparsePoint-v0",
+        "hybridrl.envs.sparse.point:SparsePointEnv",
+        "hybridrl.envs.sparse.point:SparsePointVectorEnv",
+        {},
+        "a point that must cross a room to its only reward",
     ),
 )
 

@@ -15,6 +15,7 @@ from hybridrl.cli_dataset import app as dataset_commands
 from hybridrl.cli_export import export
 from hybridrl.cli_parking import app as parking_commands
 from hybridrl.cli_storage import storage as storage_commands
+from hybridrl.cli_teacher import teacher as teacher_commands
 from hybridrl.console import (
     FAILED,
     Group,
@@ -313,6 +314,7 @@ app.command()(export)
 app.add_typer(dataset_commands, name="dataset")
 app.add_typer(parking_commands, name="parking")
 app.add_typer(storage_commands, name="storage")
+app.add_typer(teacher_commands, name="teacher")
 
 
 def main() -> None:

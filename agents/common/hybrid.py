@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -12,6 +13,7 @@ from stable_baselines3.common.logger import Logger
 from stable_baselines3.common.type_aliases import MaybeCallback
 from stable_baselines3.common.utils import configure_logger
 
+from hybridrl.agents.common.episodes import EpisodeReplayBuffer
 from hybridrl.agents.common.metrics import MetricMeans
 from hybridrl.agents.common.policies import LeanActor
 from hybridrl.agents.common.replay import HybridReplayBuffer, Source, require_fraction
@@ -32,8 +34,11 @@ class HybridOffPolicyMixin(_Base):
         offline_dataset: Anything that ``hybridrl.datasets.sources.as_dataset`` reads, with actions
             in the units of the action space; ``None`` learns online only. It is never saved with
             the model: give it to ``load`` again.
-        offline_fraction: Share of offline rows in a mixed batch.
-        **kwargs: Of the algorithm.
+        offline_fraction: Share of offline rows in a mixed batch; ``None`` or ``"uniform"`` draws
+            from all rows alike, as if the dataset had been copied into the buffer (SACfD).
+        reward_scale: Rewards of data and environment are multiplied by this before they are kept.
+        reward_bias: And this is added.
+        **kwargs: Of the algorithm; ``n_steps`` above 1 sums rewards of data and environment alike.
 
     Raises:
         ScenarioError: If the dataset does not fit the environment.
@@ -47,11 +52,15 @@ class HybridOffPolicyMixin(_Base):
         self,
         *args: Any,
         offline_dataset: Any = None,
-        offline_fraction: float = 0.5,
+        offline_fraction: float | str | None = 0.5,
+        reward_scale: float = 1.0,
+        reward_bias: float = 0.0,
         **kwargs: Any,
     ) -> None:
         self.offline_dataset = offline_dataset
-        self.offline_fraction = require_fraction(offline_fraction)
+        self.uniform = offline_fraction in (None, "uniform")
+        self.offline_fraction = 0.5 if self.uniform else require_fraction(offline_fraction)
+        self.reward_scale, self.reward_bias = reward_scale, reward_bias
         self._source: Source = "mixed"
         self._means = MetricMeans()
         super().__init__(*args, **kwargs)
@@ -59,9 +68,13 @@ class HybridOffPolicyMixin(_Base):
     def _setup_model(self) -> None:
         """Networks and buffer from the attributes alone, since ``load`` calls this too."""
         self.offline_dataset = as_dataset(self.offline_dataset)
-        if self.replay_buffer_class is None and self.n_steps == 1:
-            self.replay_buffer_class = HybridReplayBuffer
-        super()._setup_model()
+        if self.replay_buffer_class is None:
+            special = self._buffer_options()
+            self.replay_buffer_class = EpisodeReplayBuffer if special else HybridReplayBuffer
+            self.replay_buffer_kwargs = {**(self.replay_buffer_kwargs or {}), **special}
+        with warnings.catch_warnings():  # our buffer is told the number of steps
+            warnings.filterwarnings("ignore", "`n_steps=", UserWarning)
+            super()._setup_model()
         self._means, self._source = MetricMeans(), "mixed"
         if isinstance(self.replay_buffer, HybridReplayBuffer):
             self.replay_buffer.seed(self.seed)
@@ -70,7 +83,7 @@ class HybridOffPolicyMixin(_Base):
             raise ScenarioError(
                 "replay_buffer_class",
                 type(self.replay_buffer).__name__,
-                "HybridReplayBuffer (and n_steps=1) to learn from a dataset",
+                "HybridReplayBuffer to learn from a dataset",
             )
 
     def set_random_seed(self, seed: int | None = None) -> None:
@@ -131,8 +144,21 @@ class HybridOffPolicyMixin(_Base):
     def sample_batch(self, batch_size: int) -> Any:
         """A batch of the current source, normalised as the environment is."""
         if isinstance(self.replay_buffer, HybridReplayBuffer):
+            if self.uniform:
+                offline = self.replay_buffer.n_offline
+                rows = offline + self.replay_buffer.size() * self.n_envs
+                self.replay_buffer.offline_fraction = offline / max(1, rows)
             return self.replay_buffer.sample(batch_size, self._vec_normalize_env, self._source)
         return self.replay_buffer.sample(batch_size, self._vec_normalize_env)
+
+    def _buffer_options(self) -> dict[str, Any]:
+        """What only an :class:`EpisodeReplayBuffer` can do and this agent asks for."""
+        options: dict[str, Any] = {}
+        if (self.reward_scale, self.reward_bias) != (1.0, 0.0):
+            options |= {"reward_scale": self.reward_scale, "reward_bias": self.reward_bias}
+        if self.n_steps > 1:
+            options |= {"n_steps": self.n_steps, "gamma": self.gamma}
+        return options
 
     def _attach(self) -> None:
         self.replay_buffer.offline_fraction = self.offline_fraction

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 from typing import Any, ClassVar
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from stable_baselines3 import SAC
 from stable_baselines3.common.policies import BasePolicy
 from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.sac.policies import SACPolicy
 
 from hybridrl.agents.common.adam import LeanAdam
+from hybridrl.agents.common.guide import Guide
 from hybridrl.agents.common.hybrid import HybridOffPolicyMixin
 from hybridrl.agents.common.policies import POLICIES, HybridSACPolicy
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
+from hybridrl.planners.errors import ScenarioError
 
 OBSERVED = 10  # updates between two looks at values and errors by source
 
@@ -28,8 +32,12 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
             (Stable-Baselines3's own, for bitwise comparison) or a class.
         env: To learn in.
         backup_entropy: Entropy belongs to the target value; turn it off for 0/1 rewards.
-        **kwargs: ``offline_dataset``, ``offline_fraction`` and those of
-            ``stable_baselines3.SAC``.
+        guide: Acts at the beginning of every episode (JSRL): anything with ``predict``, or the
+            name of a shipped behaviour policy. It is never saved with the model.
+        guide_options: Of :class:`~hybridrl.agents.common.guide.Guide`: ``horizon``, ``mode``,
+            ``stages``, ``tolerance``.
+        **kwargs: ``offline_dataset``, ``offline_fraction``, ``reward_scale``, ``reward_bias`` and
+            those of ``stable_baselines3.SAC``.
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICIES
@@ -42,9 +50,13 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
         env: GymEnv | str | None = None,
         *,
         backup_entropy: bool = True,
+        guide: Any = None,
+        guide_options: dict[str, Any] | None = None,
         **kwargs: Any,
     ) -> None:
         self.backup_entropy = backup_entropy
+        self.guide, self.guide_options = guide, guide_options
+        self._guide: Guide | None = None
         super().__init__(policy, env, **kwargs)
 
     def _setup_model(self) -> None:
@@ -54,6 +66,8 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
             rate = optimizer.param_groups[0]["lr"]
             assert self.log_ent_coef is not None
             self.ent_coef_optimizer = LeanAdam([self.log_ent_coef], lr=rate)
+        if self.guide is not None:
+            self._guide = Guide(self.guide, **{"seed": self.seed, **(self.guide_options or {})})
 
     @property
     def rules(self) -> SACRules:
@@ -85,3 +99,63 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
         """All whose learning rate follows the schedule."""
         own = [self.actor.optimizer, self.critic.optimizer]
         return own if self.ent_coef_optimizer is None else [*own, self.ent_coef_optimizer]
+
+    def resumable(self) -> dict[str, Any]:
+        """What a resumed training needs besides networks, buffer, counters and generators."""
+        return {} if self._guide is None else {"guide": self._guide.export_state()}
+
+    def resume(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`resumable` gave."""
+        if self._guide is not None and "guide" in state:
+            self._guide.import_state(state["guide"])
+
+    def _setup_learn(self, *args: Any, **kwargs: Any) -> Any:
+        fresh = self._last_obs is None
+        prepared = super()._setup_learn(*args, **kwargs)
+        if self._guide is not None and (fresh or len(self._guide.steps) != self.n_envs):
+            self._guide.begin(self.n_envs)
+        return prepared
+
+    def _sample_action(
+        self, learning_starts: int, action_noise: Any = None, n_envs: int = 1
+    ) -> tuple[NDArray[Any], NDArray[Any]]:
+        actions, scaled = super()._sample_action(learning_starts, action_noise, n_envs)
+        acting = np.zeros(0, bool) if self._guide is None else self._guide.acting()
+        if self._guide is None or not acting.any():
+            return actions, scaled
+        seen: Any = self._last_obs if self._last_original_obs is None else self._last_original_obs
+        guided = self._guide.predict(seen)
+        actions, scaled = actions.copy(), scaled.copy()
+        actions[acting] = guided[acting]
+        scaled[acting] = self.policy.scale_action(guided[acting])
+        return actions, scaled
+
+    def _store_transition(
+        self,
+        replay_buffer: Any,
+        buffer_action: NDArray[Any],
+        new_obs: Any,
+        reward: NDArray[Any],
+        dones: NDArray[Any],
+        infos: list[dict[str, Any]],
+    ) -> None:
+        super()._store_transition(replay_buffer, buffer_action, new_obs, reward, dones, infos)
+        if self._guide is not None:
+            self._guide.observe(reward, dones)
+
+    def _excluded_save_params(self) -> list[str]:
+        return [*super()._excluded_save_params(), "guide", "_guide"]
+
+
+def critic_kwargs(
+    policy: Any, n_critics: int, layer_norm: bool, policy_kwargs: dict[str, Any] | None
+) -> dict[str, Any]:
+    """Keywords of a policy for so many critics; what ``policy_kwargs`` says goes before.
+
+    Raises:
+        ScenarioError: If list critics are to be normalised.
+    """
+    if layer_norm and policy in ("ListPolicy", SACPolicy):
+        raise ScenarioError("layer_norm", True, 'False, or policy="MlpPolicy": lists have none')
+    own = {"n_critics": n_critics, **({"critic_layer_norm": True} if layer_norm else {})}
+    return {**own, **(policy_kwargs or {})}

@@ -109,11 +109,8 @@ class HybridReplayBuffer(ReplayBuffer):
             return
         mark = dataset.fingerprint()
         if self.fingerprint not in (None, mark) and not allow_change:
-            raise ScenarioError(
-                "offline_dataset",
-                mark[:12],
-                f"the dataset {self.fingerprint[:12]} of before",
-            )
+            before = f"the dataset {self.fingerprint[:12]} of before"
+            raise ScenarioError("offline_dataset", mark[:12], before)
         rows = self._packed(dataset)
         self._resize_offline(len(rows))
         self._rows[: len(rows)] = torch.from_numpy(rows).to(self.device)
@@ -177,20 +174,28 @@ class HybridReplayBuffer(ReplayBuffer):
         generator: np.random.Generator | None = None,
     ) -> tuple[Tensor, int]:
         """Packed rows ``(count, width)`` and how many of them, the first ones, are offline."""
+        index, n_offline = self.draw(count, source, offline_fraction, generator)
+        return self._rows.index_select(0, index), n_offline
+
+    def draw(
+        self,
+        count: int,
+        source: Source = "mixed",
+        offline_fraction: float | None = None,
+        generator: np.random.Generator | None = None,
+    ) -> tuple[Tensor, int]:
+        """Indices ``(count,)`` of rows to sample, and how many of them are offline."""
         n_offline = self._offline_share(count, source, offline_fraction)
         rng = self.rng if generator is None else generator
         index = np.empty(count, np.int64)
         if n_offline:
             index[:n_offline] = rng.integers(self.n_offline, size=n_offline)
         if count > n_offline:
-            online = self.n_offline + rng.integers(
-                self.size() * self.n_envs, size=count - n_offline
-            )
-            index[n_offline:] = online
+            online = rng.integers(self.size() * self.n_envs, size=count - n_offline)
+            index[n_offline:] = self.n_offline + online
         chosen = torch.from_numpy(index)
-        if self._rows.device.type != "cpu":
-            chosen = chosen.to(self._rows.device)
-        return self._rows.index_select(0, chosen), n_offline
+        on_host = self._rows.device.type == "cpu"
+        return chosen if on_host else chosen.to(self._rows.device), n_offline
 
     def unpacked(
         self, rows: Tensor, n_offline: int = 0, env: VecNormalize | None = None
@@ -318,15 +323,13 @@ class HybridReplayBuffer(ReplayBuffer):
         """Raise a ScenarioError where the dataset's shapes are not those of the spaces."""
         given = dataset.observations
         if isinstance(given, dict) != self.layout.nested:
-            raise ScenarioError(
-                "offline_dataset", type(given).__name__, f"observations of {self.observation_space}"
-            )
+            expected = f"observations of {self.observation_space}"
+            raise ScenarioError("offline_dataset", type(given).__name__, expected)
         parts = given if isinstance(given, dict) else {"": given}
         shapes = {key: array.shape[1:] or (1,) for key, array in parts.items()}
         if shapes != self.layout.shapes:
-            raise ScenarioError(
-                "offline_dataset", shapes, f"observations of shape {self.layout.shapes}"
-            )
+            expected = f"observations of shape {self.layout.shapes}"
+            raise ScenarioError("offline_dataset", shapes, expected)
         size = int(np.prod(dataset.actions.shape[1:]))
         if size != self.action_dim:
             raise ScenarioError("offline_dataset", size, f"actions of {self.action_dim} numbers")
@@ -361,9 +364,8 @@ class HybridReplayBuffer(ReplayBuffer):
         return torch.from_numpy(np.asarray(scaled, np.float32)).to(device)
 
     def _grid(self, part: Tensor) -> NDArray[np.float32]:
-        grid: NDArray[np.float32] = (
-            part.cpu().numpy().reshape(self.buffer_size, self.n_envs, *part.shape[1:])
-        )
+        shape = (self.buffer_size, self.n_envs, *part.shape[1:])
+        grid: NDArray[np.float32] = part.cpu().numpy().reshape(shape)
         return grid
 
     def _views(self, parts: Any) -> Any:
@@ -386,12 +388,12 @@ def unpack(layout: RowLayout, rows: Tensor, n_offline: int = 0) -> HybridSamples
     )
 
 
-def require_fraction(value: float) -> float:
+def require_fraction(value: Any) -> float:
     """The value itself.
 
     Raises:
         ScenarioError: If it is outside 0 to 1.
     """
-    if not 0.0 <= value <= 1.0:
+    if not isinstance(value, int | float) or not 0.0 <= value <= 1.0:
         raise ScenarioError("offline_fraction", value, "a share from 0 to 1")
-    return value
+    return float(value)

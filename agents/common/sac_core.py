@@ -93,15 +93,22 @@ def sac_update(
 
 
 def critic_update(
-    model: Any, batch: Any, rules: SACRules, objective: CriticObjective = bellman_loss
+    model: Any,
+    batch: Any,
+    rules: SACRules,
+    objective: CriticObjective = bellman_loss,
+    follow: bool = True,
+    observe: bool = True,
 ) -> Metrics:
     """A step of critics and targets alone, for many of them an actor step."""
     metrics: Metrics = {}
     target = target_values(model, batch, rules, entropy_coefficient(model))
     q = critic_values(model.critic, batch.observations, batch.actions)
     critic_step(model, objective(q, target), metrics)
-    polyak(model)
-    source_metrics(q.detach(), target, getattr(batch, "n_offline", 0), metrics)
+    if follow:
+        polyak(model)
+    if observe:
+        source_metrics(q.detach(), target, getattr(batch, "n_offline", 0), metrics)
     return metrics
 
 

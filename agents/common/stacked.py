@@ -20,7 +20,6 @@ from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.ensemble import EnsembleLinear, EnsembleMLP
 from hybridrl.agents.common.policies import squashed_gaussian
 from hybridrl.agents.common.rows import RowLayout
-from hybridrl.planners.errors import ScenarioError
 
 
 class StackedActor(nn.Module):
@@ -97,12 +96,20 @@ class StackedCritic(nn.Module):
         self.net = EnsembleMLP(n_problems * n_critics, inputs, 1, net_arch, layer_norm=layer_norm)
 
     def values(self, obs: Tensor, actions: Tensor, members: Tensor | None = None) -> Tensor:
-        """Q of ``(P, B, O)`` and ``(P, B, A)``, ``(P, E, B)``; all members."""
+        """Q of ``(P, B, O)`` and ``(P, B, A)``, ``(P, E, B)``; or of some members, the same of all.
+
+        Args:
+            obs: ``(P, B, O)``.
+            actions: ``(P, B, A)``.
+            members: Indices ``(Z,)`` below E; the answer is then ``(P, Z, B)``.
+        """
+        count, index = self.n_critics, None
         if members is not None:
-            raise ScenarioError("members", members, "None: stacked critics have no subsets")
-        pairs = torch.cat([obs, actions], dim=-1).repeat_interleave(self.n_critics, dim=0)
-        values: Tensor = self.net(pairs).squeeze(-1)
-        return values.reshape(self.n_problems, self.n_critics, -1)
+            first = self.n_critics * torch.arange(self.n_problems, device=members.device)
+            count, index = len(members), (first[:, None] + members).flatten()
+        pairs = torch.cat([obs, actions], dim=-1).repeat_interleave(count, dim=0)
+        values: Tensor = self.net(pairs, index).squeeze(-1)
+        return values.reshape(self.n_problems, count, -1)
 
 
 class StackedSAC:
@@ -119,6 +126,8 @@ class StackedSAC:
         output_gain: Xavier gain of the output layers, whose biases are then 0.
         affine_log_std: See :class:`StackedActor`.
         device: As torch names it.
+        n_critics: E of each problem.
+        layer_norm: Normalise in the critics.
     """
 
     use_sde = False
@@ -137,17 +146,19 @@ class StackedSAC:
         output_gain: float | None = 0.01,
         affine_log_std: bool = True,
         device: torch.device | str = "cpu",
+        n_critics: int = 2,
+        layer_norm: bool = False,
     ) -> None:
         self.gamma, self.tau = gamma, tau
         self.target_entropy = -float(action_dim)
         self.device = torch.device(device)
         sizes = (n_problems, obs_dim, action_dim, net_arch)
         self.actor = StackedActor(*sizes, affine_log_std=affine_log_std)
-        self.critic = StackedCritic(*sizes)
+        self.critic = StackedCritic(*sizes, n_critics=n_critics, layer_norm=layer_norm)
         if output_gain is not None:
             for head in (self.actor.net.head, self.critic.net.head):
                 _small_output(head, output_gain)
-        self.critic_target = StackedCritic(*sizes)
+        self.critic_target = StackedCritic(*sizes, n_critics=n_critics, layer_norm=layer_norm)
         self.critic_target.load_state_dict(self.critic.state_dict())
         self.critic_target.requires_grad_(False)
         for network in (self.actor, self.critic, self.critic_target):
@@ -225,10 +236,18 @@ class StackedReplay:
         Returns:
             ``(P, count, width)``.
         """
-        flags = np.asarray(n_offline, np.bool_)[:, None]
-        start = np.where(flags, self._offline_start, self._online_start)
-        length = np.where(flags, self._offline_length, self.size)
-        index = start + self.rng.integers(np.broadcast_to(length, (self.n_problems, count)))
+        return self.sample_mixed(count * np.asarray(n_offline, np.int64), count)
+
+    def sample_mixed(self, n_offline: NDArray[np.int64], count: int) -> Tensor:
+        """``count`` rows a problem, the first ``n_offline`` (``(P,)``) of them from its dataset.
+
+        Returns:
+            ``(P, count, width)``.
+        """
+        offline = np.arange(count) < np.asarray(n_offline)[:, None]
+        start = np.where(offline, self._offline_start, self._online_start)
+        length = np.where(offline, self._offline_length, self.size)
+        index = start + self.rng.integers(length)
         flat = self._rows.index_select(0, torch.from_numpy(index.reshape(-1)))
         return flat.reshape(self.n_problems, count, self.layout.width)
 

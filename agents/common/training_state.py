@@ -157,6 +157,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
 def _model_state(model: BaseAlgorithm) -> dict[str, Any]:
     windows = {name: list(getattr(model, name, None) or ()) for name in _WINDOWS}
     return {
+        "own": model.resumable() if hasattr(model, "resumable") else {},
         "counters": {name: getattr(model, name) for name in _COUNTERS if hasattr(model, name)},
         "observed": {name: getattr(model, name, None) for name in _OBSERVED},
         "windows": windows,
@@ -166,6 +167,8 @@ def _model_state(model: BaseAlgorithm) -> dict[str, Any]:
 def _restore_model(model: BaseAlgorithm, state: dict[str, Any]) -> None:
     for name, value in {**state["counters"], **state["observed"]}.items():
         setattr(model, name, value)
+    if state.get("own"):
+        model.resume(state["own"])  # type: ignore[attr-defined]
     for name, entries in state["windows"].items():
         setattr(model, name, deque(entries, maxlen=model._stats_window_size))
 

@@ -77,7 +77,7 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
         pretrain_steps: int = 0,
         actor_decay: bool = True,
         offline_dataset: Any = None,
-        offline_fraction: float | None = None,
+        offline_fraction: float | str | None = None,
         _init_setup_model: bool = True,
         **kwargs: Any,
     ) -> None:
@@ -85,9 +85,7 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
             raise ScenarioError("use_sde", True, "False: the deviation does not depend on states")
         self.expectile = losses.require_expectile(expectile)
         self.beta = beta
-        self.reward_scale, self.reward_bias = reward_scale, reward_bias
         self.pretrain_steps, self.actor_decay = pretrain_steps, actor_decay
-        self.uniform = offline_fraction is None
         self._decay = (0, 0)  # offline updates done and planned, while they are made
         super().__init__(
             policy,
@@ -99,7 +97,9 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
             tau=tau,
             gamma=gamma,
             offline_dataset=offline_dataset,
-            offline_fraction=0.5 if offline_fraction is None else offline_fraction,
+            offline_fraction=offline_fraction,
+            reward_scale=reward_scale,
+            reward_bias=reward_bias,
             sde_support=False,
             support_multi_env=True,
             supported_action_spaces=(spaces.Box,),
@@ -126,7 +126,8 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
 
     def update(self, batch: Any) -> dict[str, Tensor]:
         """One update on a batch; returns detached scalars for the log."""
-        rewards = self.reward_scale * batch.rewards.squeeze(1) + self.reward_bias
+        rewards = batch.rewards.squeeze(1)
+        discounts = self.gamma if batch.discounts is None else batch.discounts.squeeze(1)
         with torch.no_grad():
             values = self.critic_target.values(batch.observations, batch.actions)
             target_q = values.min(dim=0).values
@@ -142,7 +143,7 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
         actor_loss = losses.actor_loss(log_prob, weights)
         self._step(self.actor, actor_loss)
 
-        target = losses.td_target(rewards, batch.dones.squeeze(1), next_values, self.gamma)
+        target = losses.td_target(rewards, batch.dones.squeeze(1), next_values, discounts)
         q_values = self.critic.values(batch.observations, batch.actions)
         critic_loss = losses.critic_loss(q_values, target)
         self._step(self.critic, critic_loss)
@@ -183,14 +184,6 @@ class IQL(HybridOffPolicyMixin, OffPolicyAlgorithm):
         if offline and self._n_updates == 0:
             self.pretrain(self.pretrain_steps)
         return super().learn(total_timesteps, *args, **kwargs)
-
-    def sample_batch(self, batch_size: int) -> Any:
-        """A batch of the current source; without a share, all rows are equally likely."""
-        buffer = self.replay_buffer
-        if self.uniform and self.offline_dataset is not None:
-            online = buffer.size() * buffer.n_envs
-            buffer.offline_fraction = buffer.n_offline / (buffer.n_offline + online)
-        return super().sample_batch(batch_size)
 
     def _decay_actor(self) -> None:
         done, planned = self._decay

@@ -26,14 +26,16 @@ def expectile_loss(difference: Tensor, expectile: float) -> Tensor:
     return ((expectile - below).abs() * difference.square()).mean()
 
 
-def td_target(rewards: Tensor, terminals: Tensor, next_values: Tensor, gamma: float) -> Tensor:
+def td_target(
+    rewards: Tensor, terminals: Tensor, next_values: Tensor, gamma: Tensor | float
+) -> Tensor:
     """``r + gamma (1 - d) V(s')`` of Eq. (6).
 
     Args:
         rewards: ``(B,)``.
         terminals: 1 where the task ended the episode, ``(B,)``.
         next_values: ``V(s')``, ``(B,)``; no gradient should reach it.
-        gamma: Discount.
+        gamma: Discount, or one for each row.
     """
     return rewards + gamma * (1.0 - terminals) * next_values
 

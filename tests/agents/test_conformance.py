@@ -19,16 +19,20 @@ from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNorm
 from hybridrl.agents.common.hybrid_sac import HybridSAC
 from hybridrl.agents.darc import DARC
 from hybridrl.agents.h2o import H2O
+from hybridrl.agents.optimistic_sac import OptimisticSAC
 from hybridrl.agents.registry import resolve, settable
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 DISC = {"disc_net_arch": (8,), "disc_batch_size": 8}
+OAC = {"switch": "every_step", "reset": "none", "delta": 23.53, "layer_norm": False}
 # Class, its small settings, and whether it learns without a dataset.
 AGENTS = {
     "hybrid-sac": (HybridSAC, {}, True),
     "h2o": (H2O, DISC, False),
     "darc": (DARC, DISC, False),
+    "optimistic-sac": (OptimisticSAC, {"n_critics": 3, "switch": "logdet", "warm_steps": 5}, True),
+    "oac": (OptimisticSAC, OAC, True),
 }
 named = pytest.mark.parametrize("name", AGENTS)
 

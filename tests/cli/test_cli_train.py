@@ -12,20 +12,38 @@ from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 PARKING = "hybridrl/Parking-Normal-v0"
 DATA = "offline_dataset=data.npz"
+DRIVING = "hybridrl/Driving-Merge-v0"
 QUICK = {
+    "attention-ppo": (DRIVING, "n_steps=32", "batch_size=32"),
+    "calql": ("Pendulum-v1", "train_freq=8", "n_actions=2", DATA),
+    "cql": ("Pendulum-v1", "train_freq=8", "n_actions=2", "pretrain_steps=2", DATA),
     "darc": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "dqn": ("CartPole-v1", "learning_starts=20", "train_freq=8"),
     "h2o": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
+    "hnpg": ("CartPole-v1", "n_steps=32"),
     "hope-ppo": (PARKING, "n_steps=32", "batch_size=32"),
     "hope-sac": (PARKING, "learning_starts=20", "batch_size=16"),
+    "hyq": ("CartPole-v1", "learning_starts=20", "train_freq=8"),
+    "hyq-sac": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "iql": ("Pendulum-v1", "learning_starts=20", "train_freq=8", "pretrain_steps=4", DATA),
+    "lsvi-ucb": ("hybridrl/CombLock-v0", "c=0.3"),
     "maskable-ppo": (PARKING, "n_steps=32", "batch_size=32"),
+    "nora": ("hybridrl/CombLock-v0", "c=0.3"),
+    "oac": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
+    "optimistic-sac": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
+    "moorl": ("Pendulum-v1", "train_freq=8", DATA),
     "ppo": ("CartPole-v1", "n_steps=32", "batch_size=32"),
+    "rlpd": ("Pendulum-v1", "learning_starts=20", "train_freq=8", "gradient_steps=2", DATA),
+    "rlpd-lite": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "sac": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
     "td3": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
+    "tell-drive": (DRIVING, "n_steps=32", "batch_size=32"),
+    "tell-drive-dqn": (DRIVING, "learning_starts=20", "train_freq=8"),
     "tqc": ("Pendulum-v1", "learning_starts=20", "train_freq=8"),
+    "trpo": ("CartPole-v1", "n_steps=32", "batch_size=32"),
 }
 NET = "policy_kwargs={ net_arch = [8] }"
+WITHOUT_NETWORKS = ("lsvi-ucb", "nora")
 
 
 @pytest.fixture(autouse=True)
@@ -45,7 +63,8 @@ def data(tmp_path):
 
 def words(agent, steps=100, *more):
     env, *settings = QUICK[agent]
-    pairs = [word for setting in (*settings, NET) for word in ("--set", setting)]
+    settings += [] if agent in WITHOUT_NETWORKS else [NET]
+    pairs = [word for setting in settings for word in ("--set", setting)]
     if agent == "maskable-ppo":
         pairs += ["--env-kwargs", "action_type=discrete"]
     return ["train", agent, env, "-n", steps, "--n-envs", 1, "--device", "cpu", *pairs, *more]

@@ -1,0 +1,1 @@
+"""Teachers: rules, planners, language models, memories, and mixtures of them."""

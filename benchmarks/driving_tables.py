@@ -1,0 +1,105 @@
+"""Tables and figures of the driving suite, from its long rows alone."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from hybridrl.benchmarks.metrics import seed_bootstrap, wilson
+from hybridrl.benchmarks.results import ResultRow, pooled
+from hybridrl.benchmarks.tables import Table
+
+
+def tables(rows: Sequence[ResultRow]) -> list[Table]:
+    """Returns, speeds, crashes and time-outs, and last the headline: success."""
+    if not rows:
+        return []
+    return [
+        _table(rows, "Return of the aligned reward", "return_mean", "{:.2f}", 1.0),
+        _table(rows, "Mean forward speed, m/s", "mean_speed", "{:.1f}", 1.0),
+        _table(rows, "Time-outs in %", "timeout", "{:.1f}", 100.0),
+        _table(rows, "Crashes in %", "crash", "{:.1f}", 100.0),
+        _table(rows, "Success in % [95 % interval]", "success", "", 100.0),
+    ]
+
+
+def interval(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[float, float, float]:
+    """Success rate and its 95 % interval: over seeds and then episodes, or Wilson's for one seed.
+
+    Args:
+        rows: Long rows.
+        env: Scene.
+        agent: Driver.
+
+    Returns:
+        Rate, lower and upper bound in [0, 1].
+    """
+    chosen = [r for r in rows if (r.env, r.agent, r.metric) == (env, agent, "success")]
+    rate = pooled(chosen, env, agent, "success")[0]
+    if len(chosen) == 1:
+        return rate, *wilson(round(chosen[0].value * chosen[0].n), chosen[0].n)
+    runs = [np.arange(r.n) < round(r.value * r.n) for r in chosen]
+    return rate, *seed_bootstrap(runs)
+
+
+def plots(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
+    """Success of every driver in every scene, as bars with intervals."""
+    import matplotlib
+
+    matplotlib.use("Agg")
+    import matplotlib.pyplot as plt
+
+    if not rows:
+        return []
+    envs = list(dict.fromkeys(row.env for row in rows))
+    figure, axes = plt.subplots(1, len(envs), figsize=(4 * len(envs), 4), squeeze=False)
+    for axis, env in zip(axes[0], envs, strict=True):
+        agents = list(dict.fromkeys(r.agent for r in rows if r.env == env))
+        found = np.array([interval(rows, env, agent) for agent in agents])
+        errors = np.maximum(np.abs(found[:, 1:].T - found[:, 0]), 0.0)
+        axis.barh(agents, found[:, 0], xerr=errors)
+        axis.invert_yaxis()
+        axis.set(title=env, xlim=(0, 1), xlabel="success")
+    figure.tight_layout()
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "driving_success.png"
+    figure.savefig(file, dpi=120)
+    plt.close(figure)
+    return [file]
+
+
+def _table(rows: Sequence[ResultRow], title: str, metric: str, form: str, scale: float) -> Table:
+    envs = list(dict.fromkeys(row.env for row in rows))
+    agents = list(dict.fromkeys(row.agent for row in rows))
+    lines = []
+    for agent in agents:
+        cells = [_cell(rows, env, agent, metric, form, scale) for env in envs]
+        lines.append((agent, _steps(rows, agent), *cells))
+    counts = sorted({row.n for row in rows})
+    notes = (
+        f"{'-'.join(map(str, counts))} test episodes a seed, seeds 10000 and up, most likely "
+        "actions; learners: mean over training seeds (their number in brackets).",
+        *dict.fromkeys(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in rows),
+    )
+    heading = f"{title}: suite {rows[0].suite}, tier {rows[0].variant}"
+    return Table(heading, ("driver", "steps (seeds)", *envs), tuple(lines), notes)
+
+
+def _steps(rows: Sequence[ResultRow], agent: str) -> str:
+    own = [row for row in rows if row.agent == agent]
+    steps = max(row.steps for row in own)
+    return f"{steps:,} ({len({row.seed for row in own})})" if steps else "-"
+
+
+def _cell(
+    rows: Sequence[ResultRow], env: str, agent: str, metric: str, form: str, scale: float
+) -> str:
+    value, n = pooled(rows, env, agent, metric)
+    if not n:
+        return "-"
+    if metric != "success":
+        return form.format(scale * value)
+    rate, low, high = interval(rows, env, agent)
+    return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]"

@@ -1,0 +1,1 @@
+"""CombLock: a combination lock that plain policy gradient cannot open, and exact MDPs."""

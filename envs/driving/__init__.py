@@ -1,0 +1,1 @@
+"""Tactical driving: four scenes, one second a decision, on highway-env or compiled."""

@@ -1,0 +1,1 @@
+"""Compiled traffic: lanes, drivers, contact, spawning, scoring, observation and scene."""
