@@ -57,12 +57,9 @@ def trials(request: Request) -> list[RunConfig]:
 
 def run_driver(config: RunConfig, folder: Path) -> dict[str, Any]:
     """Train if need be, drive the test episodes and write ``episodes.csv``."""
-    if config.agent == "local":
-        from hybridrl.agents.tell_drive.teachers.local import INSTALL, local_model_missing
-
-        missing = local_model_missing()
-        if missing:
-            return {"skipped": f"no {', '.join(missing)}: {INSTALL}"}
+    reason = unavailable(config.agent, config.env)
+    if reason:
+        return {"skipped": reason}
     steps = 0
     if config.agent in LEARNERS:
         act, steps = trained(config, folder)
@@ -75,6 +72,24 @@ def run_driver(config: RunConfig, folder: Path) -> dict[str, Any]:
         writer.writeheader()
         writer.writerows(asdict(episode) for episode in episodes)
     return {"steps": steps, **{k: v for k, v in metrics(episodes).items() if k == "success"}}
+
+
+def unavailable(agent: str, env: str) -> str:
+    """Why a driver cannot be had on this machine, or ``""``."""
+    if agent == "local":
+        from hybridrl.agents.tell_drive.teachers.local import INSTALL, local_model_missing
+
+        missing = local_model_missing()
+        return f"no {', '.join(missing)}: {INSTALL}" if missing else ""
+    if agent == "shipped":
+        from hybridrl.agents.tell_drive.weights import shipped
+        from hybridrl.planners.errors import ScenarioError
+
+        try:
+            shipped(env)
+        except ScenarioError as error:
+            return str(error)
+    return ""
 
 
 def read_drives(file: Path) -> list[Drive]:

@@ -57,14 +57,16 @@ def _data(data: str, seed: int) -> OfflineDataset | str:
     return random_rows(RANDOM_ROWS, seed) if data == "random" else REPLAY
 
 
-def _make(env: str) -> MakeVector:
+def pendulums(env: str) -> MakeVector:
+    """A vector of pendulums, the same for every dataset."""
     return GapPendulumVectorEnv
 
 
 SUITE = Small(
     __name__,
     pendulum_task,
-    _make,
+    pendulums,
     stacks={"stack": PLAIN, "stack-ln": NORMALISED},
     rows=ALONE,
+    common={"batch_size": 128, "tau": 0.01},
 )

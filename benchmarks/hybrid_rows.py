@@ -59,7 +59,10 @@ def read_scores(file: Path) -> list[Score]:
         head = tuple(next(reader, ()))
         if head != Score._fields:
             raise ScenarioError(str(file), head, f"the columns {Score._fields}")
-        return [Score(r[0], *map(int, r[1:5]), float(r[5])) for r in reader]
+        return [
+            Score(method, int(seed), int(steps), int(updates), int(episode), float(value))
+            for method, seed, steps, updates, episode, value in reader
+        ]
 
 
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:

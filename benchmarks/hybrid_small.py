@@ -91,8 +91,11 @@ class Small:
         online = max(1, round(per_step * (1.0 - row.offline)))
         common = {**SIZES, "gradient_steps": online, "buffer_size": 50_000, **self.common}
         common["policy_kwargs"] = {"net_arch": list(common.pop("net_arch"))}
-        if row.agent == "iql":  # has no entropy
+        entropy = {"ent_coef": f"auto_{common.pop('initial_ent_coef', 1.0)}"}
+        if row.agent == "iql":  # has none
             common.pop("backup_entropy", None)
+        else:
+            common |= entropy
         return train_alone(config, folder, task, row, common)
 
     def _trial(

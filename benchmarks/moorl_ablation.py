@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridrl.agents.moorl.stacked import Method
-from hybridrl.benchmarks.hybrid_pendulum import _make, pendulum_task
+from hybridrl.benchmarks.hybrid_pendulum import pendulum_task, pendulums
 from hybridrl.benchmarks.hybrid_rows import summarise as summarise
 from hybridrl.benchmarks.hybrid_small import Small, Stack
 from hybridrl.benchmarks.hybrid_small import variant as variant
@@ -58,5 +58,10 @@ def _gradient_steps(env: str) -> int:
 
 
 SUITE = Small(
-    __name__, _task, _make, stacks={"stack": Stack(METHODS)}, gradient_steps=_gradient_steps
+    __name__,
+    _task,
+    pendulums,
+    stacks={"stack": Stack(METHODS)},
+    gradient_steps=_gradient_steps,
+    common={"batch_size": 128, "tau": 0.01},
 )

@@ -64,11 +64,9 @@ def _options(width: int, batch: int, critics: int, seed: int) -> dict[str, Any]:
     }
 
 
-def _filled(cls: Any, options: dict[str, Any]) -> Any:
+def _filled(cls: Any, options: dict[str, Any], policy: Any = "MlpPolicy") -> Any:
     """An agent with a full replay buffer of random transitions."""
-    model = cls(
-        "MlpPolicy", _Spaces(), **{**options, "policy_kwargs": {**options["policy_kwargs"]}}
-    )
+    model = cls(policy, _Spaces(), **{**options, "policy_kwargs": {**options["policy_kwargs"]}})
     model.set_logger(configure(None, []))
     rng = np.random.default_rng(0)
     for _ in range(ROWS):

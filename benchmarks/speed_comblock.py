@@ -136,8 +136,8 @@ def _updates(seed: int, kind: str) -> tuple[Callable[[], int], Callable[[], int]
     from hybridrl.agents.hnpg import HNPG
     from hybridrl.datasets.comblock import comblock_dataset
 
-    keywords = {"horizon": HORIZON, "lock_seed": seed, "action_kind": kind}
-    data = comblock_dataset(LockOptions(**keywords), "eps", 2000, seed)  # type: ignore[arg-type]
+    keywords: dict[str, Any] = {"horizon": HORIZON, "lock_seed": seed, "action_kind": kind}
+    data = comblock_dataset(LockOptions(**keywords), "eps", 2000, seed)
     env = make_vec(ID, 100, seed=seed, **keywords)
     model = HNPG("MlpPolicy", env, n_steps=HORIZON, seed=seed, device="cpu", offline_dataset=data)
     model.learn(1000)
@@ -195,7 +195,7 @@ class _Loop:
         for _ in range(30):
             loss = (policy.q_values(features, actions) - targets).square().mean()
             adam.zero_grad()
-            loss.backward()  # type: ignore[no-untyped-call]
+            loss.backward()
             adam.step()
 
 

@@ -250,6 +250,12 @@ def _agents(seed: int) -> list[Subject]:
     return agent_subjects(seed)
 
 
+def _hybrid(seed: int) -> list[Subject]:
+    from hybridrl.benchmarks.speed_hybrid import hybrid_subjects  # loads torch
+
+    return hybrid_subjects(seed)
+
+
 def _optimism(seed: int) -> list[Subject]:
     from hybridrl.benchmarks.speed_optimism import optimism_subjects  # loads torch
 
@@ -264,6 +270,7 @@ FAMILIES: dict[str, Callable[[int], list[Subject]]] = {
     "gap": gap_subjects,
     "hnpg": hnpg_subjects,
     "hope": hope_subjects,
+    "hybrid": _hybrid,
     "optimism": _optimism,
     "storage": storage_subjects,
     "storage-agents": storage_agent_subjects,

@@ -94,6 +94,10 @@ _ALL_ROBOTS = {
 _PARKERS = {"gradient_steps": 4, "batch_size": 256, "width": 256, "demonstrations": 300}
 _TINY = {"gradient_steps": 1, "batch_size": 16, "width": 8}
 
+# Back end, and settings of the learners over those of their presets.
+_DRIVING: dict[str, Any] = {"backend": "fast", "over": {}}
+_DRIVING_SMOKE: dict[str, Any] = {"backend": "fast", "over": {"n_envs": 2}}
+
 SUITES: dict[str, Suite] = {
     "parking": Suite(
         title="Planners on the parking benchmark",
@@ -304,7 +308,7 @@ SUITES: dict[str, Suite] = {
         tiers={
             "smoke": {"steps": 12, "points": 2},
             "quick": {"steps": 400, "points": 4},
-            "cpu": {"steps": 600, "points": 12},
+            "cpu": {"steps": 1500, "points": 15},
             "full": {"steps": 5000, "points": 20},
         },
         seeds=5,
@@ -312,7 +316,7 @@ SUITES: dict[str, Suite] = {
     "hybrid-sparse": Suite(
         title="Hybrid agents on a sparse goal task",
         module="hybridrl.benchmarks.hybrid_sparse",
-        envs=("point-open", "point-wall"),
+        envs=("point-corner", "point-wall"),
         agents=HYBRID_AGENTS,
         tiers={
             "smoke": {"steps": 12, "points": 2},
@@ -365,10 +369,30 @@ SUITES: dict[str, Suite] = {
         tiers={
             "smoke": {"steps": 12, "points": 2},
             "quick": {"steps": 400, "points": 4},
-            "cpu": {"steps": 600, "points": 12},
+            "cpu": {"steps": 1500, "points": 15},
             "full": {"steps": 5000, "points": 20},
         },
         seeds=5,
+    ),
+    "driving": Suite(
+        title="Drivers, teachers and students in traffic",
+        module="hybridrl.benchmarks.driving",
+        envs=("intersection", "merge", "highway", "roundabout"),
+        agents=(
+            *("random", "idle", "faster", "slower", "rule", "forecast", "lookahead", "local"),
+            *("shipped", "tell-drive", "attention-ppo", "ppo", "dqn", "tell-drive-dqn"),
+            *("teacher-rule", "teacher-forecast", "no-attention", "no-trust", "no-filter"),
+            *("token", "token-and-distillation", "chaos-garbage", "chaos-constant"),
+            *("chaos-unsafe", "chaos-flipping"),
+        ),
+        tiers={
+            "smoke": {"steps": 128, "dqn_steps": 128, "episodes": 2, **_DRIVING_SMOKE},
+            "quick": {"steps": 100_000, "dqn_steps": 5_000, "episodes": 50, **_DRIVING},
+            "cpu": {"steps": 1_000_000, "dqn_steps": 20_000, "episodes": 100, **_DRIVING},
+            "full": {"steps": 4_000_000, "dqn_steps": 200_000, "episodes": 100, **_DRIVING},
+        },
+        seeds=5,
+        reproduces="TeLL-Drive (arXiv 2502.01387)",
     ),
     "storage": Suite(
         title="Placement and migration in hybrid storage",

@@ -153,7 +153,8 @@ class CalQL(HybridSAC):
         first = self.n_actions
         actions = proposed[:, first : first + n].flatten(0, 1)
         seen = _repeated(batch.next_observations, n)
-        q = critic_values(self.critic_target, seen, actions).unflatten(1, (-1, n))
+        q = critic_values(self.critic_target, seen, actions)
+        q = q.reshape(len(q), -1, n)
         if self.max_backup:
             value = losses.backup_values(q)
         else:
@@ -169,7 +170,8 @@ class CalQL(HybridSAC):
         uniform = 2.0 * torch.rand(count, n, size, device=self.device) - 1.0
         actions = torch.cat([batch.actions.unsqueeze(1), uniform, proposed], dim=1)
         seen = _repeated(batch.observations, actions.shape[1])
-        q = critic_values(self.critic, seen, actions.flatten(0, 1)).unflatten(1, (count, -1))
+        q = critic_values(self.critic, seen, actions.flatten(0, 1))
+        q = q.reshape(len(q), count, -1)
         data, others, own = q[..., 0], q[..., 1 : n + 1], q[..., n + 1 :]
         if self.calibrated:
             own = losses.calibrated(own, batch.mc_returns.squeeze(1))

@@ -76,6 +76,12 @@ class HybridOffPolicyMixin(_Base):
             warnings.filterwarnings("ignore", "`n_steps=", UserWarning)
             super()._setup_model()
         self._means, self._source = MetricMeans(), "mixed"
+        if self._buffer_options() and not isinstance(self.replay_buffer, EpisodeReplayBuffer):
+            raise ScenarioError(
+                "replay_buffer_class",
+                type(self.replay_buffer).__name__,
+                "EpisodeReplayBuffer (or none) for n_steps, transformed rewards and returns",
+            )
         if isinstance(self.replay_buffer, HybridReplayBuffer):
             self.replay_buffer.seed(self.seed)
             self._attach()

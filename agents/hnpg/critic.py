@@ -62,7 +62,7 @@ def fit_member(
 
 
 def _views(flat: Tensor, like: list[Tensor]) -> list[Tensor]:
-    parts = flat.split([t.numel() for t in like])
+    parts = flat.split([t.numel() for t in like])  # type: ignore[no-untyped-call]
     return [part.view(t.shape) for part, t in zip(parts, like, strict=True)]
 
 

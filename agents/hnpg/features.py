@@ -23,6 +23,10 @@ class RandomConvFeatures(BaseFeaturesExtractor):
         features_dim: Length of the features: 16 cells of ``features_dim / 16`` channels.
     """
 
+    mean: Tensor
+    scale: Tensor
+    fitted: Tensor
+
     def __init__(self, observation_space: spaces.Box, features_dim: int = 512) -> None:
         super().__init__(observation_space, features_dim)
         channels, last = observation_space.shape[0], features_dim // 16
@@ -33,8 +37,6 @@ class RandomConvFeatures(BaseFeaturesExtractor):
                 nn.Conv2d(32, last, 3, stride=2, padding=1), nn.ReLU(),
                 nn.AdaptiveAvgPool2d(4), nn.Flatten(),
             )  # fmt: skip
-        self.mean: Tensor
-        self.scale: Tensor
         self.register_buffer("mean", torch.zeros(features_dim))
         self.register_buffer("scale", torch.ones(features_dim))
         self.register_buffer("fitted", torch.zeros((), dtype=torch.bool))

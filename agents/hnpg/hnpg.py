@@ -78,6 +78,10 @@ class HNPG(TRPO):
         "CnnPolicy": HNPGConvPolicy,
     }
     policy: Any
+    _env_steps: Tensor
+    _offline: OfflineSteps | None
+    _rollout: OnlineRows | None
+    _depths: list[int]
 
     def __init__(
         self,
@@ -124,8 +128,8 @@ class HNPG(TRPO):
         self.clip_actions = clip_actions
         self.offline_critic, self.offline_policy = offline_critic, offline_policy
         super().__init__(
-            policy,
-            env,
+            policy,  # type: ignore[arg-type]
+            env,  # type: ignore[arg-type]
             learning_rate=learning_rate,
             n_steps=n_steps,
             batch_size=n_steps,
@@ -266,12 +270,16 @@ class HNPG(TRPO):
         finally:
             self.policy_kwargs = given
         self.offline_dataset = as_dataset(self.offline_dataset, self._spaces())
-        self._offline: OfflineSteps | None = None
+        self._offline = None
         if self.offline_dataset is not None:
+            if self._vec_normalize_env is not None:
+                raise ScenarioError(
+                    "env", "VecNormalize", "none: offline rows are used as they are"
+                )
             horizon = self.horizon if self.per_step else None
             self._offline = OfflineSteps(self.offline_dataset, self.policy, horizon)
-        self._rollout: OnlineRows | None = None
-        self._depths: list[int] = []
+        self._rollout = None
+        self._depths = []
         self._env_steps = torch.zeros(self.n_envs, dtype=torch.int64)
 
     def _spaces(self) -> Any:

@@ -195,7 +195,9 @@ class HNPGPolicy(BasePolicy):
         """Drawn actions ``(N[, A])`` in the space's shape, clipped to its bounds if asked for."""
         shaped = actions.reshape(-1, *(self.action_space.shape or ()))
         if isinstance(self.action_space, spaces.Box) and self.clip_actions:
-            return np.clip(shaped, self.action_space.low, self.action_space.high)
+            bounds = self.action_space.low, self.action_space.high
+            clipped: NDArray[Any] = np.clip(shaped, *bounds)
+            return clipped
         return shaped
 
     def _predict(self, observation: PyTorchObs, deterministic: bool = False) -> Tensor:
@@ -208,7 +210,8 @@ class HNPGPolicy(BasePolicy):
     ) -> Tensor:
         outputs = self.actor(features, members)
         if self.head.discrete:
-            return (outputs.softmax(-1) * self.critic(features, members)).sum(-1)
+            exact: Tensor = (outputs.softmax(-1) * self.critic(features, members)).sum(-1)
+            return exact
         count, rows = features.shape[:2]
         wide = outputs.unsqueeze(2).expand(-1, -1, samples, -1)
         actions = self.head.sample(wide, log_std[:, None])
@@ -242,10 +245,8 @@ class HNPGPolicy(BasePolicy):
 class HNPGConvPolicy(HNPGPolicy):
     """The same on frozen random convolutional features of images."""
 
-    def __init__(
-        self, *args: Any, features_extractor_class: Any = RandomConvFeatures, **kwargs: Any
-    ) -> None:
-        super().__init__(*args, features_extractor_class=features_extractor_class, **kwargs)
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **{"features_extractor_class": RandomConvFeatures, **kwargs})
 
 
 def _head(space: spaces.Space[Any]) -> tuple[Head, int]:

@@ -43,6 +43,7 @@ class HyQ(HybridOffPolicyMixin, DQN):
         ScenarioError: If the dataset does not fit the environment.
     """
 
+    policy: Any
     actor: Any = None  # there is none: actions are those of Q
 
     def __init__(

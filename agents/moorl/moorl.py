@@ -150,8 +150,8 @@ class MOORL(HybridSAC):
         for optimizer in (self.actor.optimizer, self.critic.optimizer):
             for group in optimizer.param_groups:
                 group["betas"] = (self.inner_beta1, group["betas"][1])
-        self._fast = [*self.actor.parameters(), *self.critic.parameters()]
-        self._meta_optimizer = LeanAdam(self._fast, lr=self.lr_schedule(1))
+        self._fast: list[Tensor] = [*self.actor.parameters(), *self.critic.parameters()]
+        self._meta_optimizer = LeanAdam(list(self._fast), lr=self.lr_schedule(1))
         if self.meta_alpha and self.log_ent_coef is not None:
             self._fast.append(self.log_ent_coef)
         self.slow_weights = SlowWeights(self._fast)

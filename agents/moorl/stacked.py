@@ -7,6 +7,7 @@ become slow ones differs.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
@@ -73,6 +74,7 @@ class StackedHybrid:
         layer_norm: Normalise in the critics.
         mean_of_critics: The actor climbs the mean of all critics.
         backup_entropy: Entropy belongs to the target value.
+        initial_ent_coef: Temperature at the beginning.
 
     Raises:
         ScenarioError: If the environment has not one row a problem, or datasets do not match seeds.
@@ -98,6 +100,7 @@ class StackedHybrid:
         layer_norm: bool = False,
         mean_of_critics: bool = False,
         backup_entropy: bool = True,
+        initial_ent_coef: float = 1.0,
     ) -> None:
         self.methods = dict(methods)
         self.n_seeds, self.batch_size, self.gradient_steps = n_seeds, batch_size, gradient_steps
@@ -127,6 +130,7 @@ class StackedHybrid:
             n_critics=n_critics,
             layer_norm=layer_norm,
         )
+        self.sac.log_ent_coef.data.fill_(math.log(initial_ent_coef))
         layout = RowLayout(observation, sizes[1])
         owner = [s % len(sets) for _ in self.methods for s in range(n_seeds)]
         self.replay = StackedReplay(

@@ -58,7 +58,8 @@ class FiniteCritic:
     @property
     def linear(self) -> bool:
         """Whether it is linear in features."""
-        return self.tables.features.shape[2] > 0
+        value: bool = self.tables.features.shape[2] > 0
+        return value
 
     def add(
         self,

@@ -125,10 +125,8 @@ def plan(t: Tables, r: Numbers) -> None:
 @njit(cache=True)
 def _backups(t: Tables, h: int, s: int, a: int, value: Floats) -> float:
     """Sum of ``r + V(s')`` over all visits of a pair."""
-    total = t.rewards[h, s, a]
-    for k in range(len(value)):
-        total += t.following[h, s, a, k] * value[k]
-    return total
+    paid: float = t.rewards[h, s, a]
+    return paid + dot(t.following[h, s, a], value)
 
 
 @njit(cache=True)

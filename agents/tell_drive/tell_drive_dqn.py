@@ -32,6 +32,7 @@ from hybridrl.agents.tell_drive.teachers.local import warn_of_demo
 from hybridrl.agents.tell_drive.teachers.registry import as_teacher
 from hybridrl.planners.errors import ScenarioError
 
+TESTED = 64  # answers behind each test of validity
 CLOSED = -1e6  # Q of an unavailable action: below any other, and finite
 
 
@@ -120,6 +121,7 @@ class TellDriveDQN(DQN):
         self.strength = Strength(self.guidance)
         self.trust = Trust()
         self._guide: Guide | None = None
+        self._asked = self._valid = 0
         super().__init__(policy, env, **kwargs)  # type: ignore[arg-type]
 
     def learn(
@@ -146,7 +148,7 @@ class TellDriveDQN(DQN):
             guide.live = True
             guide.reset(1)
             guide.see(self.env, self._last_obs)
-            self.trust.saw_validity(guide.valid, guide.asked)
+            self._count(guide)
         return super()._sample_action(learning_starts, action_noise, n_envs)
 
     def train(self, gradient_steps: int, batch_size: int = 100) -> None:
@@ -189,6 +191,14 @@ class TellDriveDQN(DQN):
             drawn = (rng.random(masks.shape) * (masks > 0)).argmax(axis=1)
             return (drawn if np.ndim(observation[MASK]) > 1 else drawn[0]), state
         return self._any(observation, rng), state
+
+    def _count(self, guide: Guide) -> None:
+        """Test the validity of advice once enough of it was given."""
+        self._asked += guide.asked
+        self._valid += guide.valid
+        if self._asked >= TESTED:
+            self.trust.saw_validity(self._valid, self._asked)
+            self._asked = self._valid = 0
 
     def _any(self, observation: Any, rng: np.random.Generator) -> NDArray[Any]:
         """Uniform actions where there is no mask."""

@@ -95,7 +95,8 @@ def draw_image(texture: NDArray[np.float32], rng: np.random.Generator) -> NDArra
     y, x = rng.integers(0, SIDE - height + 1), rng.integers(0, SIDE - width + 1)
     image[:, y : y + height, x : x + width] = rng.uniform(0, 1, (3, 1, 1))
     image += rng.normal(0, _NOISE, SHAPE)
-    return np.clip(255 * image, 0, 255).astype(np.uint8)
+    shown: NDArray[np.uint8] = np.clip(255 * image, 0, 255).astype(np.uint8)
+    return shown
 
 
 @lru_cache(maxsize=512)

@@ -181,7 +181,7 @@ class DrivingOptions:
         c["jam"], c["acc"], c["dec"] = DRIVERS[self.scenario]
         for name, value in self.traffic().items():
             c[name] = value
-        c["ego_lane"] = table.index[EGO_START[self.scenario]]
+        c["ego_lane"] = table.numbers[EGO_START[self.scenario]]
         c["highway_lanes"] = self.lanes
         c["entry"] = table.entry
         c["absolute"] = number in (INTERSECTION, ROUNDABOUT)

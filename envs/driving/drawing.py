@@ -103,7 +103,8 @@ def _centre(lane: Any, low: float, high: float, r: float = 0.0) -> NDArray[np.fl
 @lru_cache(maxsize=2)
 def _box(length: float, width: float) -> NDArray[np.float64]:
     half = np.array([length / 2, width / 2])
-    return half * np.array([[1.0, 1.0], [1.0, -1.0], [-1.0, -1.0], [-1.0, 1.0]])
+    corners: NDArray[np.float64] = half * np.array([[1, 1], [1, -1], [-1, -1], [-1, 1]], float)
+    return corners
 
 
 def _outline(car: Any, view: tuple[float, float, float]) -> list[tuple[float, float]]:

@@ -61,7 +61,8 @@ class DrivingEnv(gym.Env[Any, Any]):
 
     def action_masks(self) -> NDArray[np.bool_]:
         """Which actions are open, in the environment's own numbers; never all false."""
-        return self.arrays.masks()[0]
+        masks: NDArray[np.bool_] = self.arrays.masks()[0]
+        return masks
 
     def render(self) -> NDArray[np.uint8] | None:
         """A picture of the present scene, ``(H, W, 3)`` uint8; highway-env draws its own."""

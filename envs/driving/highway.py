@@ -108,11 +108,11 @@ class _NotesLaneChanges:
         self.action_type.act = act
 
 
-class HighwayScene(_NotesLaneChanges, HighwayEnv):
+class HighwayScene(_NotesLaneChanges, HighwayEnv):  # type: ignore[misc]
     """Adaptive cruise: stock traffic, our drivers."""
 
 
-class MergeScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, MergeEnv):
+class MergeScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, MergeEnv):  # type: ignore[misc]
     """The ego is on the ramp; both main lanes are busy."""
 
     def _make_vehicles(self) -> None:
@@ -138,11 +138,11 @@ class MergeScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, MergeEnv):
                 x += rng.uniform(low, high)
 
 
-class IntersectionScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, IntersectionEnv):
+class IntersectionScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, IntersectionEnv):  # type: ignore[misc]
     """The unprotected left turn of the stock intersection."""
 
 
-class RoundaboutScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, RoundaboutEnv):
+class RoundaboutScene(_NotesLaneChanges, ConnectedLaneNeighboursMixin, RoundaboutEnv):  # type: ignore[misc]
     """The stock roundabout with more cars in the ring."""
 
     def _make_vehicles(self) -> None:

@@ -37,14 +37,14 @@ def _copy(car: Any, thing: Any, table: RoadTable) -> None:
     car["heading"], car["speed"] = thing.heading, thing.speed
     car["cos"], car["sin"] = np.cos(thing.heading), np.sin(thing.heading)
     car["crashed"] = thing.crashed
-    car["lane"] = car["target"] = table.index[thing.lane_index]
+    car["lane"] = car["target"] = table.numbers[thing.lane_index]
     car["fixed"] = -1
     if not hasattr(thing, "target_lane_index"):
         car["kind"] = OBSTACLE
         return
     linear = hasattr(thing, "ACCELERATION_PARAMETERS")
     car["kind"] = LINEAR if linear else IDM
-    car["target"] = table.index[_known(thing.target_lane_index)]
+    car["target"] = table.numbers[_known(thing.target_lane_index)]
     car["target_speed"] = thing.target_speed
     car["steering"] = thing.action["steering"]
     car["acceleration"] = thing.action["acceleration"]
@@ -64,7 +64,7 @@ def _copy(car: Any, thing: Any, table: RoadTable) -> None:
 def _copy_route(car: Any, route: Any, table: RoadTable) -> None:
     car["routed"] = route is not None
     for k, (start, end, number) in enumerate(route or ()):
-        car["route"][k] = table.index[(start, end, 0)]
+        car["route"][k] = table.numbers[(start, end, 0)]
         if k == 0 and number is not None:
             car["fixed"] = number
     car["route_end"] = len(route or ())

@@ -7,6 +7,7 @@ The names with an underscore are the same functions for compiled callers.
 from __future__ import annotations
 
 import math
+from typing import Any
 
 from numba import vectorize
 
@@ -64,12 +65,14 @@ def _closest_distance(px: float, py: float, vx: float, vy: float) -> float:
 
 @inner
 def _ttc_score(ttc: float) -> float:
-    return _clip((4.0 - ttc) / 3.0)
+    value: float = _clip((4.0 - ttc) / 3.0)
+    return value
 
 
 @inner
 def _headway_score(headway: float) -> float:
-    return 0.6 * _clip((1.5 - headway) / 1.2)
+    value: float = 0.6 * _clip((1.5 - headway) / 1.2)
+    return value
 
 
 @inner
@@ -77,33 +80,36 @@ def _conflict_score(own: float, other: float) -> float:
     soon = min(own, other)
     if soon >= CONFLICT_HORIZON:
         return 0.0
-    return _clip((2.5 - abs(own - other)) / 2.0) * _clip((5.0 - soon) / 3.0)
+    value: float = _clip((2.5 - abs(own - other)) / 2.0) * _clip((5.0 - soon) / 3.0)
+    return value
 
 
 @inner
 def _approach_score(distance: float, time: float) -> float:
-    return _clip((6.0 - distance) / 4.0) * _clip((4.0 - time) / 3.0)
+    value: float = _clip((6.0 - distance) / 4.0) * _clip((4.0 - time) / 3.0)
+    return value
 
 
-headway = vectorize(cache=True)(_headway.py_func)
+_ufunc: Any = vectorize(cache=True)  # type: ignore[no-untyped-call]
+headway = _ufunc(_headway.py_func)
 """Time headway: bumper gap (m) over speed (m/s), s."""
-ttc = vectorize(cache=True)(_ttc.py_func)
+ttc = _ufunc(_ttc.py_func)
 """Time to collision: bumper gap (m) over closing speed (m/s), s; 20 when not closing."""
-drac = vectorize(cache=True)(_drac.py_func)
+drac = _ufunc(_drac.py_func)
 """Deceleration that just avoids contact: of bumper gap (m) and closing speed (m/s), m/s2."""
-safe_distance = vectorize(cache=True)(_safe_distance.py_func)
+safe_distance = _ufunc(_safe_distance.py_func)
 """Distance the rear car needs if the front one brakes at its hardest: of both speeds, m."""
-closest_time = vectorize(cache=True)(_closest_time.py_func)
+closest_time = _ufunc(_closest_time.py_func)
 """Until two straight movers are closest: of relative position (m) and velocity (m/s), s."""
-closest_distance = vectorize(cache=True)(_closest_distance.py_func)
+closest_distance = _ufunc(_closest_distance.py_func)
 """How close they come: of relative position (m) and velocity (m/s), m."""
-ttc_score = vectorize(cache=True)(_ttc_score.py_func)
+ttc_score = _ufunc(_ttc_score.py_func)
 """Risk of a time to collision, 0 to 1."""
-headway_score = vectorize(cache=True)(_headway_score.py_func)
+headway_score = _ufunc(_headway_score.py_func)
 """Risk of a time headway, 0 to 0.6."""
-conflict_score = vectorize(cache=True)(_conflict_score.py_func)
+conflict_score = _ufunc(_conflict_score.py_func)
 """Risk of two arrival times at one point, 0 to 1."""
-approach_score = vectorize(cache=True)(_approach_score.py_func)
+approach_score = _ufunc(_approach_score.py_func)
 """Risk of a closest approach in distance (m) and time (s), 0 to 1."""
 
 LEVELS = ("low", "medium", "high", "critical")

@@ -41,7 +41,7 @@ class RoadTable(NamedTuple):
 
     Args:
         lanes: One :data:`~hybridrl.envs.driving.kernels.records.LANE` record a lane.
-        index: Number of each of highway-env's lane indices.
+        numbers: Number of each of highway-env's lane indices.
         routes: Roads from each lane to each of :data:`ENDS`, ``-1`` behind the last; shape
             ``(lanes, ends, MAX_ROUTE)``.
         origins: Numbers of :data:`ORIGINS`.
@@ -50,7 +50,7 @@ class RoadTable(NamedTuple):
     """
 
     lanes: NDArray[np.void]
-    index: dict[LaneIndex, int]
+    numbers: dict[LaneIndex, int]
     routes: NDArray[np.int16]
     origins: NDArray[np.int64]
     goal: float

@@ -92,7 +92,10 @@ def test_bellman_error_and_backup_by_hand():
 def test_a_penalty_below_the_known_return_pushes_nothing_down():
     q = torch.tensor([[[0.0, 0.0]]], requires_grad=True)
     soft = losses.soft_maximum(
-        torch.full((1, 1, 1), -50.0), losses.calibrated(q, torch.tensor([2.0])), torch.zeros(1, 2), 1
+        torch.full((1, 1, 1), -50.0),
+        losses.calibrated(q, torch.tensor([2.0])),
+        torch.zeros(1, 2),
+        1,
     )
     soft.sum().backward()
     assert q.grad.abs().sum() == 0.0

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from stable_baselines3.common.buffers import ReplayBuffer
+
 from hybridrl.agents.common.episodes import EpisodeReplayBuffer, known_returns
 from hybridrl.agents.common.hybrid_sac import HybridSAC
 from hybridrl.agents.common.replay import HybridReplayBuffer
@@ -186,5 +188,8 @@ def test_an_agent_asks_for_it_by_its_settings():
     store = model.replay_buffer
     assert isinstance(store, EpisodeReplayBuffer)
     assert (store.n_steps, store.gamma, store.reward_scale) == (3, 0.9, 0.1)
+    with pytest.raises(ScenarioError, match="EpisodeReplayBuffer"):
+        HybridSAC("MlpPolicy", "Pendulum-v1", replay_buffer_class=ReplayBuffer, reward_scale=0.1,
+                  **options)  # fmt: skip
     plain = HybridSAC("MlpPolicy", "Pendulum-v1", **options)
     assert type(plain.replay_buffer) is HybridReplayBuffer

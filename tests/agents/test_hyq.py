@@ -1,5 +1,7 @@
 """Hy-Q: what it adds to DQN, and that it adds nothing else."""
 
+import copy
+
 import numpy as np
 import pytest
 import torch
@@ -47,7 +49,7 @@ def test_without_a_dataset_its_updates_are_those_of_dqn():
     batch = ours.replay_buffer.sample(32)
     for model in (ours, stock):
         model.policy.load_state_dict(ours.policy.state_dict())
-        model.policy.optimizer.load_state_dict(ours.policy.optimizer.state_dict())
+        model.policy.optimizer.load_state_dict(copy.deepcopy(ours.policy.optimizer.state_dict()))
         model._logger = ours.logger
         model.replay_buffer.sample = lambda *args, **kwargs: batch
     before = weights(ours)

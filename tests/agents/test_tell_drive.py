@@ -379,3 +379,10 @@ def test_advice_moves_q_values_and_closed_actions_are_never_taken(tmp_path):
     loaded = TellDriveDQN.load(tmp_path / "dqn.zip", device="cpu")
     assert loaded.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]
     assert copy.deepcopy(loaded.guidance) == model.guidance
+
+
+def test_the_other_student_stops_listening_to_garbage_too():
+    model = dqn(ChaosTeacher("garbage"), guidance={"until": 1.0, "share": 1.0})
+    with pytest.warns(UserWarning, match="demonstration"):
+        model.learn(700)
+    assert model.trust.off and model._active_guide() is None

@@ -122,7 +122,7 @@ def _assert_same(ours, theirs):
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_scenes_are_drawn_from_the_same_distribution(scenario):
     """First scenes of both: numbers of cars, speeds and places agree in the mean."""
-    episodes = {"highway": 8, "merge": 60, "intersection": 12, "roundabout": 60}[scenario]
+    episodes = {"highway": 8, "merge": 40, "intersection": 8, "roundabout": 40}[scenario]
     options = DrivingOptions(scenario=scenario)
     theirs = DrivingArrays(1, options)
     peer = HighwayWorld(theirs)
@@ -210,8 +210,7 @@ def test_rolling_copies_leaves_the_scene_alone_and_hides_its_future():
     first = roll(arrays, np.arange(2), plans, np.array([7, 8]))
     again = roll(arrays, np.arange(2), plans, np.array([7, 8]))
     np.testing.assert_array_equal(first[0], again[0])
-    assert arrays.cars.tobytes() == before[0].tobytes()
-    assert arrays.rows.tobytes() == before[1].tobytes()
+    assert (arrays.cars == before[0]).all() and (arrays.rows == before[1]).all()
     own = roll(arrays, np.arange(2), plans, arrays.rows["rng"])
     for _ in range(12):  # a copy with the scene's own generator would see its future
         world.step(np.arange(2), np.full(2, 4))

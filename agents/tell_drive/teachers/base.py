@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,9 +14,6 @@ from hybridrl.agents.tell_drive.teachers.advice import (
     canonical_rows,
 )
 from hybridrl.envs.driving.scene import Scene
-
-if TYPE_CHECKING:
-    from hybridrl.agents.tell_drive.teachers.advice import Advice
 
 
 def advice_rows(teacher: Teacher, vectors: NDArray[Any]) -> NDArray[np.float32]:
@@ -37,12 +33,8 @@ def advice_rows(teacher: Teacher, vectors: NDArray[Any]) -> NDArray[np.float32]:
         made: NDArray[np.float32] = batched(vectors)
         return made
     scenes = [Scene.from_vector(vector) for vector in vectors]
-    return scene_rows(scenes, teacher.advise(scenes))
-
-
-def scene_rows(scenes: Sequence[Scene], said: Sequence[Advice]) -> NDArray[np.float32]:
-    """Advice on scenes of any scenarios as slots of the observation, shape ``(N, 8)``."""
+    said = teacher.advise(scenes)
     rows = [
         canonical_rows([one], actions_of(scene)) for scene, one in zip(scenes, said, strict=True)
     ]
-    return np.concatenate(rows) if rows else np.zeros((0, ADVICE_SIZE), np.float32)
+    return np.concatenate(rows)

@@ -45,22 +45,32 @@ SPEED_LAG_S = 0.6  # of the speed controller of highway-env
 REACTION_S = 1.0  # after which the second action begins and a lane change is done
 CAR_M = 5.0
 TEMPERATURE = 0.1
-# Lowest and highest set point and the step between them, m/s, by scenario number.
-SET_POINTS = np.array([[20.0, 30.0, 5.0], [10.0, 30.0, 5.0], [0.0, 9.0, 4.5], [0.0, 16.0, 8.0]])
+# Lowest and highest set point and the step between them, m/s, by scenario number; then what a
+# fully used speed is worth beside a risk of 1: most on the highway, which has no other goal.
+SET_POINTS = np.array(
+    [
+        [20.0, 30.0, 5.0, 0.6],
+        [10.0, 30.0, 5.0, 0.3],
+        [0.0, 9.0, 4.5, 0.3],
+        [0.0, 16.0, 8.0, 0.3],
+    ]
+)
 
 
 class ForecastTeacher:
     """The default offline teacher of merge and roundabout; microseconds a scene.
 
     Args:
-        progress: What a fully used speed is worth beside a risk of 1.
+        progress: What a fully used speed is worth beside a risk of 1; by scenario when ``None``.
     """
 
     name = "forecast"
     quality = "planner"
 
-    def __init__(self, progress: float = 0.3) -> None:
-        self.progress = progress
+    def __init__(self, progress: float | None = None) -> None:
+        self._limits = SET_POINTS.copy()
+        if progress is not None:
+            self._limits[:, 3] = progress
 
     def advise(self, scenes: Sequence[Scene]) -> list[Advice]:
         """One advice for each scene."""
@@ -84,7 +94,7 @@ class ForecastTeacher:
     def scores(self, vectors: NDArray[Any]) -> NDArray[np.float64]:
         """Worth of each canonical action, shape ``(N, 5)``; ``-inf`` where it is unavailable."""
         physical = np.ascontiguousarray(np.asarray(vectors, np.float64) * SCALES)
-        made: NDArray[np.float64] = _scores(physical, SET_POINTS, self.progress)
+        made: NDArray[np.float64] = _scores(physical, self._limits)
         return made
 
     def _said(self, scene: Scene, row: NDArray[np.float32]) -> Advice:
@@ -115,12 +125,12 @@ def softmax_rows(scores: NDArray[np.float64], temperature: float) -> NDArray[np.
 
 
 @njit(cache=True)
-def _scores(v: np.ndarray, set_points: np.ndarray, progress: float) -> np.ndarray:
+def _scores(v: np.ndarray, set_points: np.ndarray) -> np.ndarray:
     """Best worth over what may follow, for each action of each scene; ``v`` is in SI units."""
     out = np.full((len(v), 5), -np.inf)
     for i in range(len(v)):
         bits = round(v[i, AVAILABLE_AT])
-        top = set_points[int(v[i, 0]), 1]
+        top, progress = set_points[int(v[i, 0]), 1], set_points[int(v[i, 0]), 3]
         for action in range(5):
             if not (bits >> action) & 1:
                 continue
@@ -166,7 +176,7 @@ def _shifted(speed: float, target: float, action: int, limits: np.ndarray) -> fl
     """The set point after an action: one step from what is nearest to the speed."""
     if action == IDLE or action == LANE_LEFT or action == LANE_RIGHT:
         return target
-    low, high, step = limits
+    low, high, step = limits[0], limits[1], limits[2]
     nearest = low + step * np.round((speed - low) / step)
     moved = nearest + (step if action == FASTER else -step if action == SLOWER else 0.0)
     return float(min(max(moved, low), high))

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 DEPTH = 6  # decisions of a plan, one second each
 RATE = 5  # simulation steps a second in a copy, Hz
 CHUNK = 32  # scenes whose copies are made at once
-TEMPERATURE = 0.25  # of the softmax, in units of the return
+TEMPERATURE = 0.1  # of the softmax, in units of the return
 _F, _I, _S, _L, _R = FASTER, IDLE, SLOWER, LANE_LEFT, LANE_RIGHT
 # Plans by their beginnings; the last action goes on. Lane changes are left out of three-action
 # scenes because they are not open there.

@@ -34,13 +34,6 @@ TEACHERS: dict[str, TeacherRow] = {
     "mixture": TeacherRow(f"{_HERE}.registry:make_mixture", "several, by turns or by vote"),
     "chaos": TeacherRow(f"{_HERE}.chaos:ChaosTeacher", "bad advice of a chosen kind, for tests"),
 }
-# Default offline teacher of each scenario, driving.md 3.7.
-DEFAULTS = {
-    "highway": "lookahead",
-    "merge": "lookahead",
-    "intersection": "lookahead",
-    "roundabout": "lookahead",
-}
 
 
 def make_teacher(name: str, **settings: Any) -> Teacher:

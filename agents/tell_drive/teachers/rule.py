@@ -72,13 +72,23 @@ def _highway(scene: Scene) -> Ruling:
 
 
 def _merge(scene: Scene) -> Ruling:
-    if scene.distance >= 149.0:  # on a main lane already
+    side = scene.left
+    if scene.right.free >= 0 or side.free < 0:  # on a main lane already
         return _highway(scene)
-    if _open(scene.left, scene.speed):
+    rear = time_to_collision(side.rear_speed, side.rear_gap, scene.speed)
+    ahead = time_to_collision(scene.speed, side.front_gap, side.front_speed)
+    room = side.front_gap > 4.0 and side.rear_gap > 4.0
+    urgent = scene.distance < 2.0 * scene.speed
+    if "LANE_LEFT" in scene.available and room and min(rear, ahead) > (1.0 if urgent else 1.8):
         return "LANE_LEFT", "gap on the main lane"
-    if scene.left.front_gap < scene.left.rear_gap:
-        return "SLOWER", "falling back behind the car on the main lane"
-    return "FASTER", "passing the car on the main lane"
+    if scene.own.front_gap < THW_S * scene.speed:
+        return "SLOWER", "car ahead too close"
+    flow = 0.5 * (side.front_speed + side.rear_speed)
+    if scene.speed > flow + 3.0:
+        return "SLOWER", "faster than the main lane"
+    if scene.speed < flow - 3.0:
+        return "FASTER", "slower than the main lane"
+    return ("SLOWER" if side.front_gap < side.rear_gap else "IDLE"), "waiting for a gap"
 
 
 def _crossing(scene: Scene) -> Ruling:

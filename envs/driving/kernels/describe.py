@@ -233,7 +233,7 @@ def describe(
         show_lane(lanes, cars, row, s, r, lane, v[at : at + 5])
     times = np.empty((row.n, 3))
     count = arrivals(cfg, lanes, cars, row, s, times)
-    risk = _show_conflicts(lanes, cars, row, times, count, v)
+    risk: float = _show_conflicts(lanes, cars, row, times, count, v)
     gap = v[LANES_AT + 6]
     if gap < GAP_CAP:
         risk = max(risk, _headway_score(_headway(gap, ego.speed)))

@@ -27,7 +27,7 @@ from hybridrl.envs.driving.names import (
     SUCCESS,
     TIMEOUT,
 )
-from hybridrl.envs.driving.risk import _clip, _ttc
+from hybridrl.envs.driving.risk import CAP, _clip, _ttc
 
 Array = NDArray[np.float64]
 Records = NDArray[Any]
@@ -48,10 +48,11 @@ def half_length(car: Any) -> float:
 def place(lanes: Records, cars: Records, row: Any, s: Array) -> float:
     """Where the ego is along its route, metres; off the route, where it was last."""
     ego = cars[row.ego]
-    for lane in (ego.target, ego.lane):
+    at: float = row.start + row.progress
+    for lane in (ego.lane, ego.target):  # the target lane counts if it is on the route
         if not math.isnan(lanes[lane].base):
-            return lanes[lane].base + lanes[lane].stretch * s[row.ego, lane]
-    return row.start + row.progress
+            at = lanes[lane].base + lanes[lane].stretch * s[row.ego, lane]
+    return at
 
 
 @inner
@@ -60,11 +61,12 @@ def front_ttc(lanes: Records, cars: Records, row: Any, s: Array, r: Array) -> fl
     ego = cars[row.ego]
     front, _, ahead, _ = neighbours(lanes, row.n, s, r, row.ego, ego.lane, MEETING)
     if front < 0:
-        return _ttc(1e3, 0.0)
+        return CAP
     other = cars[front]
     along = 0.0 if other.kind == OBSTACLE else other.speed
     closing = ego.speed - along * (other.cos * ego.cos + other.sin * ego.sin)
-    return _ttc(ahead - half_length(other) - half_length(ego), closing)
+    time: float = _ttc(ahead - half_length(other) - half_length(ego), closing)
+    return time
 
 
 @inner
@@ -94,21 +96,22 @@ def stock_reward(
     if cfg.scenario == HIGHWAY:
         fast = _clip((ego.speed * ego.cos - 20.0) / 10.0)
         right = lanes[ego.target].id / max(lanes[ego.lane].count - 1, 1)
-        return (-crashed + 0.4 * fast + 0.1 * right + 1.0) / 1.5 * road
-    if cfg.scenario == MERGE:
+        reward: float = (-crashed + 0.4 * fast + 0.1 * right + 1.0) / 1.5 * road
+    elif cfg.scenario == MERGE:
         slow = 0.0
         for j in range(row.n):
             car = cars[j]
             if car.lane == RAMP_LANE and car.kind != OBSTACLE:
                 slow += (car.target_speed - car.speed) / car.target_speed
         total = -crashed + 0.1 * lanes[ego.lane].id + 0.2 * (ego.speed - 20.0) / 10.0
-        return (total - 0.05 * side - 0.5 * slow + 1.5) / 1.8
-    if cfg.scenario == INTERSECTION:
-        if arrived:
-            return road
-        return (-5.0 * crashed + _clip((ego.speed - 7.0) / 2.0)) * road
-    total = -crashed + 0.2 * row.speed_index / 2.0 - 0.05 * side
-    return (total + 1.0) / 1.2 * road
+        reward = (total - 0.05 * side - 0.5 * slow + 1.5) / 1.8
+    elif cfg.scenario == INTERSECTION:
+        gained = 1.0 if arrived else -5.0 * crashed + _clip((ego.speed - 7.0) / 2.0)
+        reward = gained * road
+    else:
+        total = -crashed + 0.2 * row.speed_index / 2.0 - 0.05 * side
+        reward = (total + 1.0) / 1.2 * road
+    return reward
 
 
 @inner

@@ -42,12 +42,13 @@ def along(lane: Any, x: float, y: float) -> tuple[float, float]:
 @inner
 def heading_at(lane: Any, s: float) -> float:
     """Direction of the lane at a coordinate."""
+    heading: float = lane.heading
     if lane.kind == CIRCLE:
-        return lane.turn * s / lane.radius + lane.phase + 0.5 * math.pi * lane.turn
-    if lane.kind == SINE:
+        heading = lane.turn * s / lane.radius + lane.phase + 0.5 * math.pi * lane.turn
+    elif lane.kind == SINE:
         slope = lane.amplitude * lane.pulsation * math.cos(lane.pulsation * s + lane.phase)
-        return lane.heading + math.atan(slope)
-    return lane.heading
+        heading += math.atan(slope)
+    return heading
 
 
 @inner
@@ -94,7 +95,8 @@ def survey(lanes: Records, car: Any, s_row: Array, r_row: Array) -> None:
 def on_lane(lane: Any, s: float, r: float, margin: float) -> bool:
     """Whether lane coordinates lie on the lane, widened by a margin; ends count 5 m longer."""
     inside = abs(r) <= 0.5 * lane.width + margin
-    return inside and -CAR_LENGTH <= s < lane.length + CAR_LENGTH
+    found: bool = inside and -CAR_LENGTH <= s < lane.length + CAR_LENGTH
+    return found
 
 
 @inner
@@ -102,7 +104,8 @@ def reachable(lane: Any, s: float, r: float) -> bool:
     """Whether a car at these lane coordinates may change into the lane."""
     if lane.forbidden:
         return False
-    return abs(r) <= 2.0 * lane.width and 0.0 <= s < lane.length + CAR_LENGTH
+    found: bool = abs(r) <= 2.0 * lane.width and 0.0 <= s < lane.length + CAR_LENGTH
+    return found
 
 
 @inner

@@ -142,7 +142,7 @@ def driver(
     r: Array,
 ) -> int:
     """Put another car at the end of the list."""
-    i = row.n
+    i: int = row.n
     stand(lanes, cars[i], lane, at, speed, np.int64(IDM), s[i], r[i])
     _manners(cfg, row, cars[i])
     row.n = i + 1

@@ -44,12 +44,13 @@ def sign(x: int) -> int:
 
 
 @inner
-def wanted_gap(cfg: Any, me: Any, front: Any) -> float:
+def wanted_gap(cfg: Any, headway: float, me: Any, front: Any) -> float:
     """Distance the model wants to the car in front: jam, time gap and braking terms, metres."""
     dv = (me.speed * me.cos - front.speed * front.cos) * me.cos
     dv += (me.speed * me.sin - front.speed * front.sin) * me.sin
     brake = 2.0 * math.sqrt(cfg.acc * cfg.dec)
-    return cfg.jam + me.speed * 1.5 + me.speed * dv / brake
+    gap: float = cfg.jam + me.speed * headway + me.speed * dv / brake
+    return gap
 
 
 @inner
@@ -65,7 +66,7 @@ def following(
     me, driver = cars[who], cars[judge]
     lane = me.lane
     if driver.kind == LINEAR:
-        total = driver.pull[0] * (me.target_speed - me.speed)
+        total: float = driver.pull[0] * (me.target_speed - me.speed)
         if front >= 0:
             safe = cfg.jam + max(me.speed, 0.0) * driver.headway
             total += driver.pull[1] * min(cars[front].speed - me.speed, 0.0)
@@ -74,10 +75,10 @@ def following(
     if me.kind == OBSTACLE:
         return 0.0
     target = min(max(me.target_speed, 0.0), lanes[lane].limit)
-    acc = cfg.acc * (1.0 - (max(me.speed, 0.0) / abs(not_zero(target))) ** driver.delta)
+    acc: float = cfg.acc * (1.0 - (max(me.speed, 0.0) / abs(not_zero(target))) ** driver.delta)
     if front >= 0:
         gap = not_zero(s[front, lane] - s[who, lane])
-        acc -= cfg.acc * (wanted_gap(cfg, me, cars[front]) / gap) ** 2
+        acc -= cfg.acc * (wanted_gap(cfg, driver.headway, me, cars[front]) / gap) ** 2
     return acc
 
 
@@ -128,7 +129,7 @@ def mobil(
     ahead, behind, _, _ = neighbours(lanes, n, s, r, i, lane, LINKS)
     if following(cfg, lanes, cars, s, i, behind, i) < -MAX_IMPOSED:
         return False
-    mine = following(cfg, lanes, cars, s, i, i, ahead)
+    mine: float = following(cfg, lanes, cars, s, i, i, ahead)
     car = cars[i]
     if car.routed and car.route_at < car.route_end and car.fixed >= 0:
         present = lanes[car.target].id
@@ -136,7 +137,8 @@ def mobil(
             return False
         return mine >= -MAX_IMPOSED
     front, _, _, _ = neighbours(lanes, n, s, r, i, car.lane, LINKS)
-    return mine - following(cfg, lanes, cars, s, i, i, front) >= car.gain
+    better: bool = mine - following(cfg, lanes, cars, s, i, i, front) >= car.gain
+    return better
 
 
 @inner
@@ -150,7 +152,7 @@ def give_up(cfg: Any, lanes: Records, cars: Records, n: int, s: Array, i: int) -
         if j == i or other.kind == OBSTACLE or other.lane == car.target:
             continue
         gap = s[j, car.lane] - s[i, car.lane]
-        if other.target == car.target and 0.0 < gap < wanted_gap(cfg, car, other):
+        if other.target == car.target and 0.0 < gap < wanted_gap(cfg, car.headway, car, other):
             car.target = car.lane
             return
 
@@ -193,7 +195,8 @@ def steering(lanes: Records, car: Any, s: float, r: float) -> float:
             return 0.0
         slip = math.asin(min(max(0.5 * CAR_LENGTH / speed * KP_HEADING * error, -1.0), 1.0))
         angle = math.atan(2.0 * math.tan(slip))
-    return min(max(angle, -MAX_STEERING), MAX_STEERING)
+    limited: float = min(max(angle, -MAX_STEERING), MAX_STEERING)
+    return limited
 
 
 @inner
