@@ -50,8 +50,8 @@ VARIANTS: dict[str, Variant] = {
         robots=("Pendulum",),
     ),
     "GravityBelow": Variant(
-        {"gravity": 0.5, "region": "below"},
-        "half of gravity below the pivot, as in reality above it",
+        {"gravity": 0.1, "region": "below"},
+        "a tenth of gravity below the pivot, as in reality above it",
         robots=("Pendulum",),
     ),
     "DampingX3": Variant({"damping": 3.0}, "joint damping x 3", robots=MUJOCO_ROBOTS),
