@@ -57,8 +57,10 @@ def drive(
     name = f"hybridrl/Driving-{scenario.capitalize()}-v0"
     if backend == "fast":
         return _side_by_side(act, gym.make_vec(name, num_envs=len(seeds), **options), seeds)
-    with gym.make(name, backend=backend, **options) as env:
-        return [_one(act, env, seed) for seed in seeds]
+    env = gym.make(name, backend=backend, **options)
+    driven = [_one(act, env, seed) for seed in seeds]
+    env.close()
+    return driven
 
 
 def _side_by_side(act: Act, env: Any, seeds: Sequence[int]) -> list[Drive]:

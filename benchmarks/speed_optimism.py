@@ -32,8 +32,13 @@ def optimism_subjects(seed: int) -> list[Subject]:
         options = _options(width, batch, 2, seed)
         shared = f"shared SAC, {title}"
         ours = {**options, "delta": 4.0}
+        same = {
+            **ours,
+            "layer_norm": False,
+        }  # the shared SAC's critics: only the exploration differs
         subjects += [
             Subject(f"OptimisticSAC, {title}", "steps", _steps(OptimisticSAC, ours), shared),
+            Subject(f"the same critics, {title}", "steps", _steps(OptimisticSAC, same), shared),
             Subject(f"OAC, {title}", "steps", _steps(OptimisticSAC, {**options, **oac}), shared),
             Subject(shared, "steps", _steps(HybridSAC, options)),
         ]

@@ -57,6 +57,8 @@ def imports(tree, module_level):
 def exceptions(name):
     if name.startswith("envs/gap/"):  # the simulators of its own family
         return {"mujoco", "pybullet"}
+    if name == "envs/driving/highway.py":
+        return {"highway_env"}
     return {"torch"} if name.startswith(TORCH_FILES) else set()
 
 

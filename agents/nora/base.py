@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from gymnasium import spaces
 from numpy.typing import NDArray
+from stable_baselines3.common.vec_env import unwrap_vec_normalize
 
 from hybridrl.agents.nora.files import read_agent, write_agent
 from hybridrl.agents.nora.finite import FiniteCritic
@@ -170,6 +171,10 @@ class EpisodicAgent:
     def get_env(self) -> Any:
         """The vector environment."""
         return self.env
+
+    def get_vec_normalize_env(self) -> Any:
+        """The wrapper that normalises, where there is one; callbacks ask for it."""
+        return unwrap_vec_normalize(self.env)
 
     @property
     def logger(self) -> Any:

@@ -47,7 +47,7 @@ class _Drawn:
         return cls._draw(road).create_random(road, **kwargs)
 
 
-def _remember(base: type) -> Any:
+def _silent(base: type) -> Any:
     """A recording-free version of a linear driver: highway-env's keeps every step it drove."""
 
     def __init__(self: Any, *args: Any, **kwargs: Any) -> None:
@@ -66,7 +66,7 @@ def _car_classes() -> dict[str, Any]:
         made = []
         for style, base in _BASES.items():
             name = f"{scenario.capitalize()}{style.capitalize()}Car"
-            extra = {} if base is IDMVehicle else {"__init__": _remember(base)}
+            extra = {} if base is IDMVehicle else {"__init__": _silent(base)}
             body = {**numbers, **extra, "__module__": __name__, "__doc__": f"{style} driver."}
             classes[name] = type(name, (base,), body)
             made.append(classes[name])

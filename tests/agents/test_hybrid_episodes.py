@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-
 from stable_baselines3.common.buffers import ReplayBuffer
 
 from hybridrl.agents.common.episodes import EpisodeReplayBuffer, known_returns

@@ -9,19 +9,24 @@ from hybridrl.agents.registry import agent_class
 from hybridrl.datasets.offline import OfflineDataset
 
 torch.set_num_threads(1)
-COMMON = {"policy_kwargs": {"net_arch": [32]}, "batch_size": 64, "learning_rate": 3e-3,
-          "gamma": 0.6, "seed": 0, "device": "cpu", "buffer_size": 1000}  # fmt: skip
-PAIR = {"n_critics": 2, "learning_starts": 0, "gradient_steps": 4, "ent_coef": 0.02}
+COMMON = {
+    "policy_kwargs": {"net_arch": [32]},
+    "batch_size": 64,
+    "learning_rate": 3e-3,
+    "gamma": 0.6,
+    "seed": 0,
+    "device": "cpu",
+    "buffer_size": 1000,
+}
+COLD = {"ent_coef": 0.02}
+PAIR = {"n_critics": 2, "learning_starts": 0, "gradient_steps": 4, **COLD}
+GENTLE = {"n_actions": 4, "penalty_weight": 0.2, "actor_learning_rate": 3e-3, **COLD}
 # Agent -> settings, updates on the data alone, and steps in the environment.
 AGENTS = {
-    "moorl": ({"ent_coef": 0.02, "n_critics": 2}, 0, 120),
+    "moorl": (COLD, 0, 120),
     "rlpd": (PAIR, 0, 120),
     "hyq-sac": ({**PAIR, "layer_norm": False}, 0, 120),
-    "calql": (
-        {"n_actions": 4, "penalty_weight": 0.2, "actor_learning_rate": 3e-3, "ent_coef": 0.02},
-        300,
-        30,
-    ),  # fmt: skip
+    "calql": (GENTLE, 300, 30),
     "iql": ({"beta": 30.0}, 300, 30),
 }
 

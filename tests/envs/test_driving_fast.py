@@ -160,12 +160,13 @@ def _summary(arrays, b):
 @pytest.mark.slow
 @pytest.mark.parametrize("scenario", SCENARIOS)
 def test_traffic_statistics_agree_within_a_tenth(scenario):
-    """IDLE episodes of both back ends: mean speed, lane changes, length and crash rate."""
-    episodes = 30 if scenario == "highway" else 200
+    """IDLE episodes of both back ends: mean speed, cars, lane changes and crash rate."""
+    episodes, limit = (60, 10.0) if scenario == "highway" else (200, None)
     id = f"hybridrl/Driving-{scenario.capitalize()}-v0"
-    theirs = traffic_statistics(gym.make(id, backend="highway-env"), episodes, 0)
-    ours = traffic_statistics(gym.make(id), 1000, 0)
-    for name in ("mean_speed", "cars", "decisions"):
+    peer = gym.make(id, backend="highway-env", duration=limit)
+    theirs = traffic_statistics(peer, episodes, 0)
+    ours = traffic_statistics(gym.make(id, duration=limit), 1000, 0)
+    for name in ("mean_speed", "cars"):
         assert ours[name] == pytest.approx(theirs[name], rel=0.1), name
     noise = 3.0 * np.sqrt(theirs["crash_rate"] * (1 - theirs["crash_rate"]) / episodes + 1e-4)
     assert abs(ours["crash_rate"] - theirs["crash_rate"]) < max(0.1 * theirs["crash_rate"], noise)
@@ -229,3 +230,44 @@ def test_a_finished_plan_earns_what_the_episode_would():
         total += float(arrays.rows["reward"][0])
     assert values[0, 0] == pytest.approx(total)
     assert crashed[0, 0] == (arrays.rows["outcome"][0] == 2)
+
+
+PLANS = (
+    (IDLE,) * 5,
+    (3, 3, 3, IDLE, IDLE),
+    (4,) * 5,
+    (4, 3, 3, 3, 3),
+    (4, 4, 3, 3, 3),
+    (3, IDLE, IDLE, IDLE, IDLE),
+    (4, 4, 4, 3, 3),
+    (IDLE, 3, 3, 3, 3),
+    *((side, speed, speed, speed, IDLE) for side in (0, 2) for speed in (IDLE, 3, 4)),
+)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    ("scenario", "least"), [("intersection", 0.85), ("merge", 0.95), ("roundabout", 0.85)]
+)
+def test_a_short_look_ahead_shows_how_much_can_be_had(scenario, least):
+    """60 episodes; the best of at most 14 plans of 5 decisions on reseeded copies."""
+    env = gym.make_vec(
+        f"hybridrl/Driving-{scenario.capitalize()}-v0",
+        num_envs=60,
+        vectorization_mode="vector_entry_point",
+    )
+    env.reset(seed=10_000)
+    arrays = env.unwrapped.arrays
+    lateral = bool(arrays.config[0]["lateral"])
+    plans = np.array(PLANS if lateral else PLANS[:8])
+    native = {int(action): i for i, action in enumerate(arrays.canonical)}
+    rng = np.random.default_rng(0)
+    successes = np.full(60, -1)
+    while (successes < 0).any():
+        values, _ = roll(arrays, np.arange(60), plans, rng.integers(2**40, size=60))
+        values[arrays.rows["mask"][:, plans[:, 0]] == 0] = -np.inf
+        best = plans[values.argmax(axis=1), 0]
+        _, _, terminated, truncated, info = env.step([native[int(a)] for a in best])
+        for i in np.flatnonzero((terminated | truncated) & (successes < 0)):
+            successes[i] = info["final_info"]["is_success"][i]
+    assert successes.mean() >= least

@@ -6,6 +6,7 @@ content. It is no good at driving (``driving.md`` 3.7): at best it exercises the
 
 from __future__ import annotations
 
+import importlib
 import importlib.util
 import json
 import os
@@ -72,7 +73,9 @@ class SmallModel:
         transformers.logging.disable_progress_bar()
         place = {"pretrained_model_name_or_path": str(file.parent), "gguf_file": file.name}
         self._words = transformers.AutoTokenizer.from_pretrained(**place)
-        self._net = transformers.AutoModelForCausalLM.from_pretrained(**place).float().eval()
+        torch = importlib.import_module("torch")
+        load = transformers.AutoModelForCausalLM.from_pretrained
+        self._net = load(**place, torch_dtype=torch.float32).eval()
         self._lock = threading.Lock()
         self._seen: list[int] = []
         self._past: Any = None
