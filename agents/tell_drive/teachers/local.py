@@ -118,9 +118,15 @@ class SmallModel:
         while same < limit and tokens[same] == self._seen[same]:
             same += 1
         if self._past is not None:
-            self._past.crop(same)
+            self._keep(same)
         self._seen = tokens
         return self._forward(tokens[same if self._past is not None else 0 :])[-1]
+
+    def _keep(self, count: int) -> None:
+        """Forget what was read after the first ``count`` tokens."""
+        extra = int(self._past.get_seq_length()) - count
+        if extra > 0:
+            self._past.crop(-extra)  # negative: remove so many, in old and new versions
 
     def _log_prob(self, last: Any, word: list[int]) -> float:
         """Mean log-probability of a word's tokens after what was read."""
@@ -128,7 +134,7 @@ class SmallModel:
         if len(word) > 1:
             rows = self._forward(word[:-1])
             total += sum(float(rows[i][token]) for i, token in enumerate(word[1:]))
-            self._past.crop(len(self._seen))
+            self._keep(len(self._seen))
         return total / len(word)
 
     def _forward(self, tokens: list[int]) -> Any:
