@@ -43,19 +43,19 @@ def optimism_subjects(seed: int) -> list[Subject]:
             Subject(shared, "steps", _steps(HybridSAC, options)),
         ]
     table, linear = random_mdp(5, 4, 5, seed), random_linear_mdp(20, 4, 5, 6, seed)
-    features = {"features": linear.features}
+    features = linear.features
     return [
         *subjects,
         Subject("NORA, table", "episodes", _episodes(NORA("tabular", table, seed=seed), table)),
         Subject(
             "NORA, linear",
             "episodes",
-            _episodes(NORA("linear", linear.mdp, seed=seed, **features), linear.mdp),
+            _episodes(NORA("linear", linear.mdp, seed=seed, features=features), linear.mdp),
         ),
         Subject(
             "LSVI-UCB, linear",
             "episodes",
-            _episodes(LSVIUCB("linear", linear.mdp, seed=seed, **features), linear.mdp),
+            _episodes(LSVIUCB("linear", linear.mdp, seed=seed, features=features), linear.mdp),
         ),
     ]
 

@@ -7,74 +7,23 @@ suites may share a module.
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import Any, Protocol, cast
+from typing import Any, cast
 
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunConfig, RunResult
-from hybridrl.benchmarks.tables import Table
+from hybridrl.benchmarks.suite_axes import (
+    PARKING_CLASSES,
+    STORAGE_POLICIES,
+    STORAGE_SYSTEMS,
+    STORAGE_WORKLOADS,
+)
+from hybridrl.benchmarks.suite_types import TIERS, Request, Suite, SuiteModule
 from hybridrl.envs.gap.variants import ROBOTS, VARIANTS
 from hybridrl.planners.errors import UnknownNameError
 
-TIERS = ("smoke", "quick", "cpu", "full")
+__all__ = ["SUITES", "TIERS", "Request", "Suite", "SuiteModule", "get_suite", "suite_module"]
 
-
-@dataclass(frozen=True, kw_only=True)
-class Suite:
-    """What a benchmark compares on what.
-
-    Args:
-        title: Heading of its tables.
-        module: Where its :class:`SuiteModule` functions stand.
-        envs: Gymnasium ids or scene classes, in the order of the table.
-        agents: Agents or planners, in the order of the table.
-        tiers: Settings of each tier: ``smoke`` (seconds), ``quick`` (minutes), ``cpu`` (the
-            figures of record, at most 12 hours on 2 cores) and ``full``.
-        seeds: How many seeds unless asked otherwise.
-        reproduces: The paper and table that it stands beside, for ``published.toml``.
-    """
-
-    title: str
-    module: str
-    envs: tuple[str, ...]
-    agents: tuple[str, ...]
-    tiers: Mapping[str, Mapping[str, Any]]
-    seeds: int = 1
-    reproduces: str = ""
-
-
-PARKING_CLASSES = (
-    "normal-bay",
-    "normal-parallel",
-    "complex-bay",
-    "complex-parallel",
-    "extreme-parallel",
-    "extreme-bay",
-    "ultra-parallel",
-    "lot",
-)
 _HOPE = {"decisions": 200, "profile": "default", "weights": "shipped"}
 # Weights of the policy rows, and a folder with weights trained for each variant, if there is one.
 _BEYOND = {"weights": "shipped", "tuned": ""}
-
-# Systems with closed replay at depth 1; `-open` replays the arrivals, `-shift` changes the workload
-# half-way.
-STORAGE_SYSTEMS = tuple(
-    f"{system}{mode}"
-    for mode in ("", "-open", "-shift")
-    for system in ("perf", "cost", "tri", "quad")
-)
-STORAGE_WORKLOADS = (
-    *("hm_1", "mds_0", "prn_1", "proj_0", "proj_2", "proj_3", "prxy_0", "prxy_1", "rsrch_0"),
-    *("src1_0", "stg_1", "usr_0", "wdev_2", "web_1", "vdi_mix", "ycsb_a", "ycsb_d"),
-)
-STORAGE_POLICIES = (
-    *("fast_only", "slow_only", "random", "cde", "hps", "lru_write", "lru_all", "lfu", "arc"),
-    *("static_topk", "cde+hps", "lru_write+hps", "sibyl", "harmonia", "harmonia-default"),
-    *("harmonia-place", "harmonia-move", "harmonia-blind", "harmonia-cold", "oracle"),
-)
 
 HYBRID_AGENTS = (
     *("sac", "sacfd", "hyq-sac", "moorl", "rlpd-lite", "moorl-ln"),
@@ -432,76 +381,6 @@ SUITES: dict[str, Suite] = {
         reproduces="HNPG (arXiv 2311.08384)",
     ),
 }
-
-
-@dataclass(frozen=True, kw_only=True)
-class Request:
-    """What was asked of a suite, with everything filled in.
-
-    Args:
-        suite: Its name.
-        envs: Chosen rows of ``Suite.envs``.
-        agents: Chosen rows of ``Suite.agents``.
-        seeds: The seeds themselves.
-        variant: Name of tier and budget, part of folder names and of the results table.
-        settings: The tier's settings with those of the command line over them.
-        command: The command line.
-    """
-
-    suite: str
-    envs: tuple[str, ...]
-    agents: tuple[str, ...]
-    seeds: tuple[int, ...]
-    variant: str
-    settings: dict[str, Any] = field(default_factory=dict)
-    command: str = ""
-
-    def trial(
-        self,
-        *,
-        env: str,
-        agent: str,
-        work: str,
-        seed: int,
-        settings: dict[str, Any],
-        part: str = "",
-    ) -> RunConfig:
-        """One trial of this request; the arguments are those of :class:`RunConfig`."""
-        return RunConfig(
-            suite=self.suite,
-            env=env,
-            agent=agent,
-            work=work,
-            seed=seed,
-            variant=self.variant,
-            part=part,
-            settings=settings,
-            command=self.command,
-        )
-
-
-class SuiteModule(Protocol):
-    """The functions that a suite's module offers."""
-
-    def variant(self, tier: str, settings: dict[str, Any]) -> str:
-        """Name of what is asked, as in ``quick-1s``."""
-        ...
-
-    def trials(self, request: Request) -> list[RunConfig]:
-        """The trials of a request."""
-        ...
-
-    def summarise(self, results: Sequence[RunResult], root: Path) -> list[ResultRow]:
-        """Long rows from finished trials."""
-        ...
-
-    def tables(self, rows: Sequence[ResultRow]) -> list[Table]:
-        """What is printed from the long rows of one variant; the headline comes last."""
-        ...
-
-    def plots(self, rows: Sequence[ResultRow], folder: Path) -> list[Path]:
-        """Figures drawn from the long rows of one variant."""
-        ...
 
 
 def get_suite(name: str) -> Suite:

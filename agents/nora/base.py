@@ -276,13 +276,16 @@ class EpisodicAgent:
             return
         self.critic = critic
         data = self.offline_dataset
-        steps = np.zeros(0, np.int64) if data is None else step_indices(data)
+        if data is None:
+            return
+        steps = step_indices(data)
         if len(steps) and steps.max() >= self.steps_of_episode:
             allowed = f"episodes of {self.steps_of_episode} steps at most"
             raise ScenarioError("offline_dataset", int(steps.max()) + 1, allowed)
+        before, after = np.asarray(data.observations), np.asarray(data.next_observations)
         for i, step in enumerate(steps):
-            seen, later = data.observations[i], data.next_observations[i]  # type: ignore[union-attr]
-            self.add(int(step), seen, int(data.actions[i]), float(data.rewards[i]), later)  # type: ignore[union-attr]
+            action, reward = int(data.actions[i]), float(data.rewards[i])
+            self.add(int(step), before[i], action, reward, after[i])
 
     def _batch(self, observation: Any) -> tuple[Any, bool]:
         given = np.asarray(observation)
