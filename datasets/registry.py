@@ -20,26 +20,30 @@ if TYPE_CHECKING:
     from gymnasium.envs.registration import EnvSpec
 
 # Minari id -> "module:function" that makes it, called with the id and MakeOptions.
-RECIPES: dict[str, str] = {
-    f"hybridrl/{robot}/{level}-v0": f"hybridrl.{module}:make"
-    for robot in ("halfcheetah", "hopper", "walker2d", "ant", "pendulum")
-    for level, module in (
-        ("random", "datasets.recipes"),
-        ("medium", "agents.behaviour.recipes"),
-        ("medium-replay", "agents.behaviour.recipes"),
-        ("expert", "agents.behaviour.recipes"),
-        ("medium-expert", "agents.behaviour.recipes"),
-    )
-} | {
-    f"parking/{level}/{kind}-v0": "hybridrl.datasets.parking_demos:make"
-    for level in ("normal", "complex", "extreme", "lot", "mixed", "hard", "all")
-    for kind in ("planner", "planner-discrete", "policy", "policy-discrete")
-} | {
-    f"comblock/h{horizon}{actions}/{kind}-v0": "hybridrl.datasets.comblock:make"
-    for horizon in (5, 10, 20, 50)
-    for actions in ("", "-continuous")
-    for kind in ("eps", "eps-mid", "occupancy", "random")
-}
+RECIPES: dict[str, str] = (
+    {
+        f"hybridrl/{robot}/{level}-v0": f"hybridrl.{module}:make"
+        for robot in ("halfcheetah", "hopper", "walker2d", "ant", "pendulum")
+        for level, module in (
+            ("random", "datasets.recipes"),
+            ("medium", "agents.behaviour.recipes"),
+            ("medium-replay", "agents.behaviour.recipes"),
+            ("expert", "agents.behaviour.recipes"),
+            ("medium-expert", "agents.behaviour.recipes"),
+        )
+    }
+    | {
+        f"parking/{level}/{kind}-v0": "hybridrl.datasets.parking_demos:make"
+        for level in ("normal", "complex", "extreme", "lot", "mixed", "hard", "all")
+        for kind in ("planner", "planner-discrete", "policy", "policy-discrete")
+    }
+    | {
+        f"comblock/h{horizon}{actions}/{kind}-v0": "hybridrl.datasets.comblock:make"
+        for horizon in (5, 10, 20, 50)
+        for actions in ("", "-continuous")
+        for kind in ("eps", "eps-mid", "occupancy", "random")
+    }
+)
 
 
 @dataclass(frozen=True, kw_only=True)
