@@ -15,7 +15,7 @@ DATA = "offline_dataset=data.npz"
 DRIVING = "hybridrl/Driving-Merge-v0"
 QUICK = {
     "attention-ppo": (DRIVING, "n_steps=32", "batch_size=32"),
-    "calql": ("Pendulum-v1", "train_freq=8", "n_actions=2", DATA),
+    "calql": ("Pendulum-v1", "train_freq=8", "n_actions=2", "pretrain_steps=2", DATA),
     "cql": ("Pendulum-v1", "train_freq=8", "n_actions=2", "pretrain_steps=2", DATA),
     "darc": ("Pendulum-v1", "learning_starts=20", "train_freq=8", DATA),
     "dqn": ("CartPole-v1", "learning_starts=20", "train_freq=8"),
