@@ -234,7 +234,7 @@ SUITES: dict[str, Suite] = {
         envs=(
             *("lock-5", "lock-10", "lock-20", "random", "random-linear"),
             *("hadamard-5", "hadamard-10"),
-            *("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "SparsePoint-v0"),
+            *("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "Hopper-v5", "SparsePoint-v0"),
         ),
         agents=(
             *("nora", "nora-hybrid", "nora-no-optimism", "nora-no-optimism-no-data"),
