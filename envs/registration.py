@@ -127,6 +127,13 @@ ENVS += (
         {},
         "a point that must cross a room to its only reward",
     ),
+    EnvRow(
+        "hybridrl/SparsePoint-Pixels-v0",
+        "hybridrl.envs.pixels:sparse_point",
+        None,
+        {},
+        "the same, seen from above: 24 x 24 pictures",
+    ),
 )
 
 

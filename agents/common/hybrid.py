@@ -15,6 +15,7 @@ from stable_baselines3.common.utils import configure_logger
 
 from hybridrl.agents.common.episodes import EpisodeReplayBuffer
 from hybridrl.agents.common.metrics import MetricMeans
+from hybridrl.agents.common.pixels import channels_first
 from hybridrl.agents.common.policies import LeanActor
 from hybridrl.agents.common.replay import HybridReplayBuffer, Source, require_fraction
 from hybridrl.datasets.sources import as_dataset
@@ -148,7 +149,12 @@ class HybridOffPolicyMixin(_Base):
         super().dump_logs()
 
     def sample_batch(self, batch_size: int) -> Any:
-        """A batch of the current source, normalised as the environment is."""
+        """A batch of the current source, normalised as the environment is; pictures are shifted."""
+        batch = self._drawn(batch_size)
+        augmented = getattr(self.policy, "augmented", None)
+        return batch if augmented is None else augmented(batch)
+
+    def _drawn(self, batch_size: int) -> Any:
         if isinstance(self.replay_buffer, HybridReplayBuffer):
             if self.uniform:
                 offline = self.replay_buffer.n_offline
@@ -168,7 +174,9 @@ class HybridOffPolicyMixin(_Base):
 
     def _attach(self) -> None:
         self.replay_buffer.offline_fraction = self.offline_fraction
-        self.replay_buffer.attach_offline(self.offline_dataset)
+        self.replay_buffer.attach_offline(
+            channels_first(self.offline_dataset, self.observation_space)
+        )
 
     def _record_means(self) -> None:
         for name, value in self._means.flush().items():

@@ -15,6 +15,7 @@ from stable_baselines3.sac.policies import SACPolicy
 from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.guide import Guide
 from hybridrl.agents.common.hybrid import HybridOffPolicyMixin
+from hybridrl.agents.common.pixels import PixelSACPolicy
 from hybridrl.agents.common.policies import POLICIES, HybridSACPolicy
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
 from hybridrl.planners.errors import ScenarioError
@@ -28,8 +29,8 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
     Subclasses change :meth:`rules` or :meth:`update`.
 
     Args:
-        policy: ``MlpPolicy`` and ``MultiInputPolicy`` (ensemble critics), ``ListPolicy``
-            (Stable-Baselines3's own, for bitwise comparison) or a class.
+        policy: ``MlpPolicy`` and ``MultiInputPolicy`` (ensemble critics), ``CnnPolicy`` (pictures,
+            as DrQ-v2), ``ListPolicy`` (Stable-Baselines3's own, for bitwise comparison) or a class.
         env: To learn in.
         backup_entropy: Entropy belongs to the target value; turn it off for 0/1 rewards.
         guide: Acts at the beginning of every episode (JSRL): anything with ``predict``, or the
@@ -40,7 +41,10 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
             those of ``stable_baselines3.SAC``.
     """
 
-    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = POLICIES
+    policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
+        **POLICIES,
+        "CnnPolicy": PixelSACPolicy,
+    }
 
     _step_of_train = 0
 

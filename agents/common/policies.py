@@ -130,6 +130,7 @@ class LeanActor(Actor):
             if isinstance(layer, nn.ReLU):
                 layer.inplace = True
         self.affine = nn.Parameter(torch.tensor([1.0, -1.0])) if affine_log_std else None
+        self.frozen_features = False  # whether others train the extractor
 
     def gaussian(self, obs: Any) -> tuple[Tensor, Tensor]:
         """Mean and log deviation before the squashing, both ``(B, A)``."""
@@ -142,7 +143,8 @@ class LeanActor(Actor):
 
     def _features(self, obs: Any) -> Tensor:
         extractor: Any = self.features_extractor
-        return self.extract_features(obs, extractor)
+        with torch.set_grad_enabled(torch.is_grad_enabled() and not self.frozen_features):
+            return self.extract_features(obs, extractor)
 
     def get_action_dist_params(self, obs: Any) -> tuple[Tensor, Tensor, dict[str, Tensor]]:
         """As Stable-Baselines3 gives them."""

@@ -174,7 +174,7 @@ def critic_step(model: Any, loss: Tensor, metrics: Metrics) -> None:
 def actor_step(model: Any, loss: Tensor, metrics: Metrics) -> None:
     """Step the actor down a loss; nothing is computed for the critics' weights."""
     model.actor.optimizer.zero_grad()
-    loss.backward(inputs=_parameters(model.actor.optimizer))  # type: ignore[no-untyped-call]
+    loss.backward(inputs=trained_parameters(model.actor.optimizer))  # type: ignore[no-untyped-call]
     model.actor.optimizer.step()
     metrics["actor_loss"] = loss.detach()
 
@@ -235,5 +235,6 @@ def _parameters_of(module: nn.Module) -> list[Tensor]:
     return known
 
 
-def _parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+def trained_parameters(optimizer: torch.optim.Optimizer) -> list[Tensor]:
+    """All that an optimiser steps, in its order."""
     return [parameter for group in optimizer.param_groups for parameter in group["params"]]

@@ -15,6 +15,7 @@ from hybridrl.agents.common.sac_core import (
     critic_values,
     entropy_coefficient,
     target_values,
+    trained_parameters,
 )
 from hybridrl.agents.common.sac_losses import actor_loss, bellman_loss
 
@@ -83,16 +84,18 @@ def sac_gradients(model: Any, batch: Any, rules: SACRules) -> tuple[list[Tensor]
         rules: Of the agent.
 
     Returns:
-        One tensor for each parameter of the actor, and of the critic.
+        One tensor for each trained parameter of the actor, and of the critic.
     """
     ent_coef = entropy_coefficient(model)
     target = target_values(model, batch, rules, ent_coef)
     q = critic_values(model.critic, batch.observations, batch.actions)
-    critic = torch.autograd.grad(bellman_loss(q, target), list(model.critic.parameters()))
+    critic = torch.autograd.grad(
+        bellman_loss(q, target), trained_parameters(model.critic.optimizer)
+    )
     actions, log_prob = action_log_prob(model, batch.observations)
     q_pi = critic_values(model.critic, batch.observations, actions)
     loss = actor_loss(log_prob, q_pi, ent_coef, rules.mean_of_critics)
-    actor = torch.autograd.grad(loss, list(model.actor.parameters()))
+    actor = torch.autograd.grad(loss, trained_parameters(model.actor.optimizer))
     return list(actor), list(critic)
 
 

@@ -14,7 +14,13 @@ from torch import Tensor
 from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.hybrid_sac import OBSERVED, HybridSAC, critic_kwargs
 from hybridrl.agents.common.replay import Source
-from hybridrl.agents.common.sac_core import Metrics, SACRules, polyak, sac_update
+from hybridrl.agents.common.sac_core import (
+    Metrics,
+    SACRules,
+    polyak,
+    sac_update,
+    trained_parameters,
+)
 from hybridrl.agents.moorl.meta import (
     SlowWeights,
     annealed,
@@ -150,7 +156,11 @@ class MOORL(HybridSAC):
         for optimizer in (self.actor.optimizer, self.critic.optimizer):
             for group in optimizer.param_groups:
                 group["betas"] = (self.inner_beta1, group["betas"][1])
-        self._fast: list[Tensor] = [*self.actor.parameters(), *self.critic.parameters()]
+        # What the optimisers train: an encoder that both networks use stands in it once.
+        self._fast: list[Tensor] = [
+            *trained_parameters(self.actor.optimizer),
+            *trained_parameters(self.critic.optimizer),
+        ]
         self._meta_optimizer = LeanAdam(list(self._fast), lr=self.lr_schedule(1))
         if self.meta_alpha and self.log_ent_coef is not None:
             self._fast.append(self.log_ent_coef)
