@@ -7,7 +7,6 @@ batch of environment steps, and goes on where it was interrupted.
 
 from __future__ import annotations
 
-import csv
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -25,8 +24,9 @@ from hybridrl.benchmarks.comblock_tables import (
     plots,
     tables,
 )
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunConfig, RunResult, atomic_write
+from hybridrl.benchmarks.results import ResultRow, row_of
+from hybridrl.benchmarks.rows_file import read_rows, rows_so_far, write_rows
+from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
 from hybridrl.datasets.comblock import ENV, comblock_dataset
 from hybridrl.datasets.offline import OfflineDataset
@@ -170,7 +170,7 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     for result in results:
         if result.status == "failed":
             continue
-        points = _read(result.config.folder(root) / "curve.csv")
+        points = read_rows(result.config.folder(root) / "curve.csv", Point)
         values = {
             "success": result.values["success"],
             "success_mode": result.values["success_mode"],
@@ -188,22 +188,8 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
 
 
 def _row(result: RunResult, metric: str, value: float) -> ResultRow:
-    config = result.config
-    return ResultRow(
-        suite=config.suite,
-        env=config.env,
-        agent=config.agent,
-        seed=config.seed,
-        variant=config.variant,
-        metric=metric,
-        value=value,
-        n=EPISODES if metric.startswith(CURVE) else FINAL if "success" in metric else 1,
-        steps=result.values["steps"],
-        wall_s=result.wall_s,
-        version=result.version,
-        commit=result.commit,
-        command=config.command,
-    )
+    n = EPISODES if metric.startswith(CURVE) else FINAL if "success" in metric else 1
+    return row_of(result, metric, value, n, result.values["steps"])
 
 
 def _keywords(config: RunConfig) -> dict[str, Any]:
@@ -268,28 +254,13 @@ def _test(keywords: dict[str, Any]) -> dict[str, Any]:
 def _keep(model: Any, folder: Path, points: Sequence[Point]) -> None:
     from hybridrl.agents.common.training_state import save_training_state
 
-    with atomic_write(folder / "curve.csv") as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Point._fields)
-        writer.writerows(points)
+    write_rows(folder / "curve.csv", Point, points)
     save_training_state(model, folder / "state", facts={"evaluations": len(points)})
 
 
 def _resume(model: Any, folder: Path) -> list[Point]:
     """Evaluations up to the state that training goes on from; none for a fresh start."""
-    from hybridrl.agents.common.training_state import (
-        load_training_state,
-        newest_state,
-        read_meta,
-    )
+    from hybridrl.agents.common.training_state import resume_training
 
-    state = newest_state(folder / "state")
-    if state is None:
-        return []
-    load_training_state(model, state)
-    return _read(folder / "curve.csv")[: int(read_meta(state)["facts"]["evaluations"])]
-
-
-def _read(file: Path) -> list[Point]:
-    with file.open(newline="", encoding="utf-8") as stream:
-        return [Point(int(a), float(b), float(c)) for a, b, c in list(csv.reader(stream))[1:]]
+    kept = int(resume_training(model, folder / "state").get("evaluations", 0))
+    return rows_so_far(folder / "curve.csv", Point)[:kept]

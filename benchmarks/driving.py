@@ -7,9 +7,7 @@ Trials whose driver cannot be had (a language model that is not installed) say w
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Sequence
-from dataclasses import asdict, fields
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +16,9 @@ import numpy as np
 from hybridrl.benchmarks.driving_drivers import LEARNERS, trained, untrained
 from hybridrl.benchmarks.driving_rollouts import TEST_SEED, Drive, drive
 from hybridrl.benchmarks.driving_tables import plots, tables
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunConfig, RunResult, atomic_write
+from hybridrl.benchmarks.results import ResultRow, row_of
+from hybridrl.benchmarks.rows_file import read_rows, write_rows
+from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
 
 __all__ = ["plots", "run_driver", "summarise", "tables", "trials", "variant"]
@@ -67,10 +66,7 @@ def run_driver(config: RunConfig, folder: Path) -> dict[str, Any]:
         act = untrained(config.agent, config.env, config.seed)
     seeds = range(TEST_SEED, TEST_SEED + config.settings["episodes"])
     episodes = drive(act, config.env, seeds, config.settings["backend"])
-    with atomic_write(folder / EPISODES) as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Drive)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(episode) for episode in episodes)
+    write_rows(folder / EPISODES, Drive, episodes)
     return {"steps": steps, **{k: v for k, v in metrics(episodes).items() if k == "success"}}
 
 
@@ -90,17 +86,6 @@ def unavailable(agent: str, env: str) -> str:
         except ScenarioError as error:
             return str(error)
     return ""
-
-
-def read_drives(file: Path) -> list[Drive]:
-    """Read an ``episodes.csv``."""
-    kinds = {f.name: f.type for f in fields(Drive)}
-    read = {"int": int, "float": float, "str": str}
-    with file.open(newline="", encoding="utf-8") as stream:
-        return [
-            Drive(**{k: read[str(kinds[k])](v) for k, v in record.items()})
-            for record in csv.DictReader(stream)
-        ]
 
 
 def metrics(episodes: Sequence[Drive]) -> dict[str, float]:
@@ -125,24 +110,10 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     for result in results:
         if result.status == "failed" or "skipped" in result.values:
             continue
-        config = result.config
-        episodes = read_drives(config.folder(root) / EPISODES)
+        episodes = read_rows(result.config.folder(root) / EPISODES, Drive)
+        steps = int(result.values.get("steps", 0))
         rows += [
-            ResultRow(
-                suite=config.suite,
-                env=config.env,
-                agent=config.agent,
-                seed=config.seed,
-                variant=config.variant,
-                metric=metric,
-                value=value,
-                n=len(episodes),
-                steps=int(result.values.get("steps", 0)),
-                wall_s=result.wall_s,
-                version=result.version,
-                commit=result.commit,
-                command=config.command,
-            )
+            row_of(result, metric, value, len(episodes), steps)
             for metric, value in metrics(episodes).items()
         ]
     return rows

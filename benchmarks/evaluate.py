@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import csv
 import inspect
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass, fields
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +12,8 @@ import gymnasium as gym
 import numpy as np
 
 from hybridrl.benchmarks.metrics import wilson
-from hybridrl.benchmarks.runs import RunConfig, atomic_write, read_json
+from hybridrl.benchmarks.rows_file import write_rows
+from hybridrl.benchmarks.runs import RunConfig, read_json
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 # Evaluation seeds start here, far above any seed of training.
@@ -92,7 +92,7 @@ def evaluate_name(
 
         film(name, env, video, seed, trust, kwargs)
     if out:
-        write_episodes(out, records)
+        write_rows(out, EpisodeRecord, records)
     return {"policy": name, "env": env, **summary(records)}
 
 
@@ -249,11 +249,3 @@ def summary(records: Sequence[EpisodeRecord]) -> dict[str, Any]:
         low, high = wilson(sum(known), len(known))
         numbers |= {"success_rate": sum(known) / len(known), "success_95": [low, high]}
     return numbers
-
-
-def write_episodes(file: Path, records: Sequence[EpisodeRecord]) -> None:
-    """Write ``evaluations.csv``."""
-    with atomic_write(file) as stream:
-        writer = csv.DictWriter(stream, [f.name for f in fields(EpisodeRecord)])
-        writer.writeheader()
-        writer.writerows(asdict(record) for record in records)

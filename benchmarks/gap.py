@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from itertools import groupby
@@ -11,9 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunConfig, RunResult, atomic_write
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.benchmarks.results import ResultRow, row_of
+from hybridrl.benchmarks.rows_file import rows_so_far
+from hybridrl.benchmarks.runs import RunResult
 
 CURVE, EPISODE = "return_at_", "episode_"
 EVALUATION_SEED = 2**30  # far above any seed of training or data
@@ -103,30 +102,6 @@ class RealGuard:
         }
 
 
-def write_evaluations(file: Path, evaluations: Sequence[Evaluation]) -> None:
-    """Write ``evaluations.csv`` whole."""
-    with atomic_write(file) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Evaluation._fields)
-        writer.writerows(evaluations)
-
-
-def read_evaluations(file: Path) -> list[Evaluation]:
-    """Read ``evaluations.csv``; empty where there is none yet.
-
-    Raises:
-        ScenarioError: If it has other columns.
-    """
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.reader(stream)
-        head = tuple(next(reader, ()))
-        if head != Evaluation._fields:
-            raise ScenarioError(str(file), head, f"the columns {Evaluation._fields}")
-        return [Evaluation(r[0], int(r[1]), int(r[2]), int(r[3]), float(r[4])) for r in reader]
-
-
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows of every run that is done.
 
@@ -139,8 +114,8 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
 
 
 def _rows_of_run(result: RunResult, root: Path) -> Iterator[ResultRow]:
-    config = result.config
-    found = read_evaluations(config.folder(root) / "evaluations.csv")
+    found = rows_so_far(result.config.folder(root) / "evaluations.csv", Evaluation)
+    steps = int(result.values.get("sim_steps", 0))
     wall_s = result.wall_s / max(1, len({(e.method, e.seed) for e in found}))
     for (method, seed), group in groupby(sorted(found), key=lambda e: e[:2]):
         points = list(group)
@@ -153,31 +128,4 @@ def _rows_of_run(result: RunResult, root: Path) -> Iterator[ResultRow]:
         for name in ("real_steps_training", "real_steps_evaluation"):
             numbers.append((float(result.values[name]), name, 1))
         for value, metric, n in numbers:
-            yield _row(config, result, method, seed, metric, value, n, wall_s)
-
-
-def _row(
-    config: RunConfig,
-    result: RunResult,
-    method: str,
-    seed: int,
-    metric: str,
-    value: float,
-    n: int,
-    wall_s: float,
-) -> ResultRow:
-    return ResultRow(
-        suite=config.suite,
-        env=config.env,
-        agent=method,
-        seed=seed,
-        variant=config.variant,
-        metric=metric,
-        value=value,
-        n=n,
-        steps=int(result.values.get("sim_steps", 0)),
-        wall_s=wall_s,
-        version=result.version,
-        commit=result.commit,
-        command=config.command,
-    )
+            yield row_of(result, metric, value, n, steps, agent=method, seed=seed, wall_s=wall_s)

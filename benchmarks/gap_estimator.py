@@ -25,7 +25,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridrl.agents.h2o import H2O
-from hybridrl.benchmarks.results import ResultRow
+from hybridrl.benchmarks.results import ResultRow, row_of
 from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
 from hybridrl.benchmarks.tables import Table
@@ -174,20 +174,12 @@ def spearman(left: Array, right: Array) -> float:
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows: every number of every seed that is done."""
     return [
-        ResultRow(
-            suite=result.config.suite,
-            env=result.config.env,
-            agent=result.config.agent,
-            seed=result.config.seed,
-            variant=result.config.variant,
-            metric=metric,
-            value=value,
+        row_of(
+            result,
+            metric,
+            value,
             n=result.config.settings["fresh"],
             steps=result.config.settings["updates"],
-            wall_s=result.wall_s,
-            version=result.version,
-            commit=result.commit,
-            command=result.config.command,
         )
         for result in results
         if result.status != "failed"

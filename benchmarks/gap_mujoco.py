@@ -15,11 +15,10 @@ from hybridrl.benchmarks.gap import (
     Evaluation,
     RealGuard,
     home,
-    read_evaluations,
-    write_evaluations,
 )
 from hybridrl.benchmarks.gap import summarise as summarise
 from hybridrl.benchmarks.gap_tables import plots, tables
+from hybridrl.benchmarks.rows_file import rows_so_far, write_rows
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 from hybridrl.envs.gap.env import GapEnv
@@ -91,7 +90,7 @@ def train_cell(config: RunConfig, folder: Path) -> dict[str, Any]:
         with guard.evaluating():
             returns = _returns(model, guard)
         found += [Evaluation(config.agent, config.seed, point, i, v) for i, v in enumerate(returns)]
-        write_evaluations(folder / "evaluations.csv", found)
+        write_rows(folder / "evaluations.csv", Evaluation, found)
         save_training_state(model, folder / "state", facts={"updates": done})
     model.save(folder / "model.zip")
     return {"sim_steps": model.num_timesteps, "updates": updates, **guard.facts()}
@@ -114,18 +113,11 @@ def _build(config: RunConfig) -> Any:
 
 def _resume(model: Any, folder: Path) -> tuple[int, list[Evaluation]]:
     """Updates done before, and the evaluations up to there; 0 and none for a fresh start."""
-    from hybridrl.agents.common.training_state import (
-        load_training_state,
-        newest_state,
-        read_meta,
-    )
+    from hybridrl.agents.common.training_state import resume_training
 
-    state = newest_state(folder / "state")
-    if state is None:
-        return 0, []
-    done = int(read_meta(state)["facts"]["updates"])
-    load_training_state(model, state)
-    return done, [e for e in read_evaluations(folder / "evaluations.csv") if e.updates <= done]
+    done = int(resume_training(model, folder / "state").get("updates", 0))
+    found = rows_so_far(folder / "evaluations.csv", Evaluation)
+    return done, [e for e in found if e.updates <= done]
 
 
 def _train(model: Any, method: str, updates: int, first: bool) -> None:

@@ -24,13 +24,14 @@ from hybridrl.benchmarks.gap import (
     Evaluation,
     RealGuard,
     home,
-    write_evaluations,
 )
 from hybridrl.benchmarks.gap import summarise as summarise
 from hybridrl.benchmarks.gap_tables import plots, tables
+from hybridrl.benchmarks.rows_file import write_rows
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 from hybridrl.datasets.offline import OfflineDataset
+from hybridrl.datasets.transitions import from_transitions
 from hybridrl.envs.gap.pendulum import GapPendulumEnv, GapPendulumVectorEnv
 from hybridrl.envs.gap.variants import sim_keywords
 
@@ -105,7 +106,7 @@ def train_method(config: RunConfig, folder: Path) -> dict[str, Any]:
     for evaluation in train(config.agent, keywords, datasets, seeds, updates, guard):
         found.append(evaluation)
         if evaluation.episode == EPISODES - 1:
-            write_evaluations(folder / "evaluations.csv", found)
+            write_rows(folder / "evaluations.csv", Evaluation, found)
     steps = 0 if config.agent in OFFLINE else (RANDOM_STEPS + updates)
     return {"sim_steps": steps, "updates": updates, **guard.facts()}
 
@@ -118,29 +119,19 @@ def random_rows(rows: int, seed: int, start: str = "uniform") -> OfflineDataset:
         seed: Of starts and actions.
         start: Where episodes begin: ``uniform`` or ``hanging``.
     """
-    env, rng = GapPendulumEnv(start=start), np.random.default_rng([seed, 1])
+    env = GapPendulumEnv(start=start)
+    return from_transitions(_random_steps(env, rows, seed), action_space=env.action_space)
+
+
+def _random_steps(env: GapPendulumEnv, count: int, seed: int) -> Iterator[tuple[Any, ...]]:
+    rng = np.random.default_rng([seed, 1])
     observation, _ = env.reset(seed=EVALUATION_SEED // 2 + seed)
-    columns: dict[str, list[Any]] = {name: [] for name in _COLUMNS}
-    for k in range(rows):
+    for k in range(count):
         if k % HOLD == 0:
             action = rng.uniform(-1.0, 1.0, 1).astype(np.float32)
         following, reward, terminated, truncated, _ = env.step(action)
-        row = (observation, action, reward, following, terminated, truncated)
-        for name, value in zip(_COLUMNS, row, strict=True):
-            columns[name].append(value)
+        yield observation, action, reward, following, terminated, truncated
         observation = env.reset()[0] if truncated else following
-    arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
-    return OfflineDataset(**arrays, action_space=env.action_space)
-
-
-_COLUMNS = (
-    "observations",
-    "actions",
-    "rewards",
-    "next_observations",
-    "terminations",
-    "truncations",
-)
 
 
 def _points(updates: int) -> list[int]:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridrl.benchmarks.plots import metric_bars
-from hybridrl.benchmarks.results import ResultRow, pooled
+from hybridrl.benchmarks.results import ResultRow, pooled, row_of
 from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
 from hybridrl.benchmarks.tables import Table
@@ -63,21 +63,7 @@ def measure_trial(config: RunConfig, folder: Path) -> dict[str, Any]:
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows of every measurement that is done."""
     return [
-        ResultRow(
-            suite=result.config.suite,
-            env=result.config.env,
-            agent=result.config.agent,
-            seed=result.config.seed,
-            variant=result.config.variant,
-            metric=metric,
-            value=value,
-            n=result.config.settings["steps"],
-            steps=0,
-            wall_s=result.wall_s,
-            version=result.version,
-            commit=result.commit,
-            command=result.config.command,
-        )
+        row_of(result, metric, value, result.config.settings["steps"])
         for result in results
         if result.status != "failed"
         for metric, value in result.values.items()

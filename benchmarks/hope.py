@@ -7,10 +7,8 @@ a chunk over its scenes; what a single plan takes stands in the parking suite.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
-from dataclasses import asdict, fields
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -22,7 +20,8 @@ from hybridrl.benchmarks.hope_rollouts import drive_all
 from hybridrl.benchmarks.parking import Episode, summarise
 from hybridrl.benchmarks.parking_tables import class_tables as tables
 from hybridrl.benchmarks.plots import parking_plots as plots
-from hybridrl.benchmarks.runs import RunConfig, atomic_write
+from hybridrl.benchmarks.rows_file import write_rows
+from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 from hybridrl.envs.parking.kernels.records import SUCCESS
 from hybridrl.envs.parking.rollouts import GEAR_COST
@@ -108,10 +107,7 @@ def run_chunk(config: RunConfig, folder: Path) -> dict[str, Any]:
     )
     seconds = (time.thread_time() - began) / count
     episodes = [episode_of(simulator, i, scenes[i], mode, seconds) for i in range(count)]
-    with atomic_write(folder / "episodes.csv") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Episode)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(episode) for episode in episodes)
+    write_rows(folder / "episodes.csv", Episode, episodes)
     return {"episodes": len(episodes), "successes": sum(e.clean for e in episodes)}
 
 

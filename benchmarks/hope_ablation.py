@@ -7,9 +7,8 @@ the same trainer as ``hybridrl train``, and goes on from its checkpoint where it
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, fields, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,10 +17,11 @@ from numpy.typing import NDArray
 
 from hybridrl.benchmarks.hope import Mode, episode_of
 from hybridrl.benchmarks.metrics import wilson
-from hybridrl.benchmarks.parking import Episode, metrics, read_episodes
+from hybridrl.benchmarks.parking import Episode, metrics
 from hybridrl.benchmarks.plots import parking_plots as plots
-from hybridrl.benchmarks.results import ResultRow, pooled
-from hybridrl.benchmarks.runs import RunConfig, RunResult, atomic_write
+from hybridrl.benchmarks.results import ResultRow, pooled, row_of
+from hybridrl.benchmarks.rows_file import read_rows, write_rows
+from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
 from hybridrl.benchmarks.tables import Table
 from hybridrl.envs.parking.config import ParkingOptions
@@ -135,10 +135,7 @@ def run_variant(config: RunConfig, folder: Path) -> dict[str, Any]:
         episodes = drive(
             act, fixed_scenes(name, config.settings["scenes"]), chosen.rollouts, options
         )
-        with atomic_write(folder / f"{name}.csv") as file:
-            writer = csv.DictWriter(file, [f.name for f in fields(Episode)], lineterminator="\n")
-            writer.writeheader()
-            writer.writerows(asdict(episode) for episode in episodes)
+        write_rows(folder / f"{name}.csv", Episode, episodes)
         values[name] = sum(e.clean for e in episodes) / len(episodes)
     return values
 
@@ -224,26 +221,12 @@ def _random(seed: int) -> Act:
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows of every finished trial: a class is the environment, a variant the agent."""
     return [
-        ResultRow(
-            suite=result.config.suite,
-            env=name,
-            agent=result.config.agent,
-            seed=result.config.seed,
-            variant=result.config.variant,
-            metric=metric,
-            value=value,
-            n=n,
-            steps=int(result.values["steps"]),
-            wall_s=result.wall_s,
-            version=result.version,
-            commit=result.commit,
-            command=result.config.command,
-        )
+        row_of(result, metric, value, n, int(result.values["steps"]), env=name)
         for result in results
         if result.status != "failed"
         for name in result.config.settings["classes"]
         for metric, (value, n) in metrics(
-            read_episodes(result.config.folder(root) / f"{name}.csv")
+            read_rows(result.config.folder(root) / f"{name}.csv", Episode)
         ).items()
         if not metric.startswith("seconds")
     ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterator, Sequence
 from itertools import groupby
 from pathlib import Path
@@ -10,9 +9,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunResult, atomic_write
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.benchmarks.results import ResultRow, row_of
+from hybridrl.benchmarks.rows_file import rows_so_far
+from hybridrl.benchmarks.runs import RunResult
 
 CURVE, EPISODE = "score_at_", "episode_"
 EVALUATION_SEED = 2**30  # far above any seed of training or data
@@ -38,33 +37,6 @@ class Score(NamedTuple):
     value: float
 
 
-def write_scores(file: Path, scores: Sequence[Score]) -> None:
-    """Write ``scores.csv`` whole."""
-    with atomic_write(file) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Score._fields)
-        writer.writerows(scores)
-
-
-def read_scores(file: Path) -> list[Score]:
-    """Read ``scores.csv``; empty where there is none yet.
-
-    Raises:
-        ScenarioError: If it has other columns.
-    """
-    if not file.exists():
-        return []
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.reader(stream)
-        head = tuple(next(reader, ()))
-        if head != Score._fields:
-            raise ScenarioError(str(file), head, f"the columns {Score._fields}")
-        return [
-            Score(method, int(seed), int(steps), int(updates), int(episode), float(value))
-            for method, seed, steps, updates, episode, value in reader
-        ]
-
-
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows of every run that is done.
 
@@ -80,27 +52,13 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
 
 
 def _rows_of_run(result: RunResult, root: Path) -> Iterator[ResultRow]:
-    config = result.config
-    found = sorted(read_scores(config.folder(root) / "scores.csv"))
+    found = sorted(rows_so_far(result.config.folder(root) / "scores.csv", Score))
     wall_s = result.wall_s / max(1, len({s[:2] for s in found}))
     for (method, seed), group in groupby(found, key=lambda s: s[:2]):
         points = list(group)
         for metric, value, n in _numbers(points, result.values["low"], result.values["high"]):
-            yield ResultRow(
-                suite=config.suite,
-                env=config.env,
-                agent=method,
-                seed=seed,
-                variant=config.variant,
-                metric=metric,
-                value=value,
-                n=n,
-                steps=max(point.steps for point in points),
-                wall_s=wall_s,
-                version=result.version,
-                commit=result.commit,
-                command=config.command,
-            )
+            steps = max(point.steps for point in points)
+            yield row_of(result, metric, value, n, steps, agent=method, seed=seed, wall_s=wall_s)
 
 
 def _numbers(points: Sequence[Score], low: float, high: float) -> Iterator[tuple[str, float, int]]:

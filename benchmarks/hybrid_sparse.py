@@ -7,6 +7,7 @@ rewards.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -21,6 +22,7 @@ from hybridrl.benchmarks.hybrid_training import MakeVector, Row, Task
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 from hybridrl.datasets.offline import OfflineDataset
+from hybridrl.datasets.transitions import from_transitions
 from hybridrl.envs.sparse.point import SparsePointEnv, SparsePointVectorEnv
 
 __all__ = ["plots", "summarise", "tables", "train", "trials", "variant", "walks"]
@@ -32,14 +34,6 @@ WAYPOINTS = {  # of the walks, in half-widths of the room
     "wall": ((-0.25, 0.65), (0.25, 0.65), (0.8, -0.8)),
 }
 NEAR = 0.15  # of a waypoint before the next one
-COLUMNS = (
-    "observations",
-    "actions",
-    "rewards",
-    "next_observations",
-    "terminations",
-    "truncations",
-)
 
 
 def trials(request: Request) -> list[RunConfig]:
@@ -60,22 +54,22 @@ def walks(layout: str, seed: int) -> OfflineDataset:
         seed: Of everything.
     """
     env, rng = SparsePointEnv(layout=layout), np.random.default_rng([seed, 2])
-    columns: dict[str, list[Any]] = {name: [] for name in COLUMNS}
-    for episode in range(2 * WALKS):
-        _walk(
-            env, rng, WAYPOINTS[layout] if episode < WALKS else (), columns, 10_000 * seed + episode
+    rows = (
+        row
+        for episode in range(2 * WALKS)
+        for row in _walk(
+            env, rng, WAYPOINTS[layout] if episode < WALKS else (), 10_000 * seed + episode
         )
-    arrays: dict[str, Any] = {name: np.array(values) for name, values in columns.items()}
-    return OfflineDataset(**arrays, action_space=env.action_space)
+    )
+    return from_transitions(rows, action_space=env.action_space)
 
 
 def _walk(
     env: SparsePointEnv,
     rng: np.random.Generator,
     waypoints: tuple[tuple[float, float], ...],
-    columns: dict[str, list[Any]],
     seed: int,
-) -> None:
+) -> Iterator[tuple[Any, ...]]:
     left = list(waypoints)
     seen, _ = env.reset(seed=seed)
     ended = False
@@ -88,10 +82,7 @@ def _walk(
             drawn = way / max(1e-6, float(np.linalg.norm(way))) + NOISE * rng.normal(size=2)
         action = np.clip(drawn, -1.0, 1.0).astype(np.float32)
         following, reward, terminated, truncated, _ = env.step(action)
-        for name, value in zip(
-            COLUMNS, (seen, action, reward, following, terminated, truncated), strict=True
-        ):
-            columns[name].append(value)
+        yield seen, action, reward, following, terminated, truncated
         seen, ended = following, terminated or truncated
 
 

@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 
 from hybridrl.agents.moorl.stacked import Method, StackedHybrid
 from hybridrl.agents.registry import agent_class
-from hybridrl.benchmarks.hybrid_rows import EVALUATION_SEED, Score, read_scores, write_scores
+from hybridrl.benchmarks.hybrid_rows import EVALUATION_SEED, Score
+from hybridrl.benchmarks.rows_file import rows_so_far, write_rows
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.datasets.sources import as_dataset
@@ -101,7 +102,7 @@ def train_alone(
         model.learn(point - done, reset_num_timesteps=not done)
         done = point
         found += _evaluated(model, task, config, done)
-        write_scores(folder / "scores.csv", found)
+        write_rows(folder / "scores.csv", Score, found)
         save_training_state(model, folder / "state", facts={"steps": done})
     return {"low": task.low, "high": task.high, "updates": model._n_updates}
 
@@ -150,7 +151,7 @@ def train_stack(
                 found += [
                     Score(name, seed, point, stack.updates, k, v) for k, v in enumerate(values)
                 ]
-        write_scores(folder / "scores.csv", found)
+        write_rows(folder / "scores.csv", Score, found)
     return {"low": task.low, "high": task.high, "updates": stack.updates}
 
 
@@ -196,18 +197,10 @@ def _built(config: RunConfig, task: Task, row: Row, common: Mapping[str, Any]) -
 
 def _resumed(model: Any, folder: Path) -> tuple[int, list[Score]]:
     """Environment steps done before, and the scores up to there; 0 and none for a fresh start."""
-    from hybridrl.agents.common.training_state import (
-        load_training_state,
-        newest_state,
-        read_meta,
-    )
+    from hybridrl.agents.common.training_state import resume_training
 
-    state = newest_state(folder / "state")
-    if state is None:
-        return 0, []
-    done = int(read_meta(state)["facts"]["steps"])
-    load_training_state(model, state)
-    return done, [s for s in read_scores(folder / "scores.csv") if s.steps <= done]
+    done = int(resume_training(model, folder / "state").get("steps", 0))
+    return done, [s for s in rows_so_far(folder / "scores.csv", Score) if s.steps <= done]
 
 
 def read_data(source: Any) -> OfflineDataset:

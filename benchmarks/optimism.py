@@ -30,7 +30,8 @@ CELLS: dict[str, tuple[str, ...]] = {
     "random": RANDOM,
     "random-linear": ("nora", "lsvi-ucb", "lsvi-ucb-rare"),
     **{f"hadamard-{horizon}": VECTORS for horizon in (5, 10)},
-    **{name: DEEP for name in ("InvertedPendulum-v5", "InvertedDoublePendulum-v5", SPARSE)},
+    **{f"{name}-v5": DEEP for name in ("InvertedPendulum", "InvertedDoublePendulum", "Hopper")},
+    SPARSE: DEEP,
 }
 
 

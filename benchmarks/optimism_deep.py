@@ -10,7 +10,8 @@ import numpy as np
 from gymnasium.vector import AutoresetMode, VectorEnv
 
 from hybridrl.agents.optimistic_sac.stacked import StackedOptimisticSAC
-from hybridrl.benchmarks.optimism_numbers import Number, write_numbers
+from hybridrl.benchmarks.optimism_numbers import Number
+from hybridrl.benchmarks.rows_file import write_rows
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.envs.sparse.point import SparsePointVectorEnv
 
@@ -81,7 +82,7 @@ def train_stack(config: RunConfig, folder: Path) -> dict[str, Any]:
     numbers: list[Number] = []
     for point in points:
         stack.learn(point - stack.steps, first_reward)
-        curves.append(evaluate(stack, judge, episodes))
+        curves.append(stack.returns(judge, episodes, EVALUATION_SEED).mean(-1).tolist())
         for seed, value in zip(seeds, curves[-1], strict=True):
             numbers.append(Number(seed, f"return_at_{point}", value, episodes, point))
     judge.close()
@@ -91,27 +92,5 @@ def train_stack(config: RunConfig, folder: Path) -> dict[str, Any]:
         numbers.append(Number(seed, "return", curves[-1][i], episodes, steps))
         numbers.append(Number(seed, "first_reward", float(found[i]), 1, steps))
         numbers.append(Number(seed, "switches", float(stack.switches), 1, steps))
-    write_numbers(folder / "numbers.csv", numbers)
+    write_rows(folder / "numbers.csv", Number, numbers)
     return {"steps": steps, "switches": stack.switches}
-
-
-def evaluate(
-    stack: StackedOptimisticSAC, env: VectorEnv[Any, Any, Any], episodes: int
-) -> list[float]:
-    """Mean undiscounted return of each seed's deterministic target policy.
-
-    Args:
-        stack: Whose policies.
-        env: A row for each seed and episode.
-        episodes: Of each seed; every seed meets the same starts.
-    """
-    starts = [EVALUATION_SEED + k for _ in range(stack.n_problems) for k in range(episodes)]
-    obs, _ = env.reset(seed=starts)  # type: ignore[arg-type]
-    total, running = np.zeros(len(starts)), np.ones(len(starts), bool)
-    while running.any():
-        actions = stack.act(obs.reshape(stack.n_problems, episodes, -1))
-        obs, rewards, terminated, truncated, _ = env.step(actions.reshape(len(starts), -1))
-        total += running * rewards
-        running &= ~(terminated | truncated)
-    means: list[float] = total.reshape(stack.n_problems, episodes).mean(-1).tolist()
-    return means

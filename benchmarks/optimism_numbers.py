@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import csv
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunResult, atomic_write
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.benchmarks.results import ResultRow, row_of
+from hybridrl.benchmarks.rows_file import read_rows
+from hybridrl.benchmarks.runs import RunResult
 
 
 class Number(NamedTuple):
@@ -30,50 +29,14 @@ class Number(NamedTuple):
     steps: int
 
 
-def write_numbers(file: Path, numbers: Iterable[Number]) -> None:
-    """Write ``numbers.csv`` whole."""
-    with atomic_write(file) as stream:
-        writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(Number._fields)
-        writer.writerows(numbers)
-
-
-def read_numbers(file: Path) -> list[Number]:
-    """Read ``numbers.csv``.
-
-    Raises:
-        ScenarioError: If it has other columns.
-    """
-    with file.open(newline="", encoding="utf-8") as stream:
-        reader = csv.reader(stream)
-        head = tuple(next(reader, ()))
-        if head != Number._fields:
-            raise ScenarioError(str(file), head, f"the columns {Number._fields}")
-        return [Number(int(r[0]), r[1], float(r[2]), int(r[3]), int(r[4])) for r in reader]
-
-
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows of every trial that is done; the wall time is shared between its seeds."""
     return [row for result in results if result.status != "failed" for row in _rows(result, root)]
 
 
-def _rows(result: RunResult, root: Path) -> Iterable[ResultRow]:
-    config = result.config
-    numbers = read_numbers(config.folder(root) / "numbers.csv")
-    seeds = max(1, len({number.seed for number in numbers}))
-    for number in numbers:
-        yield ResultRow(
-            suite=config.suite,
-            env=config.env,
-            agent=config.agent,
-            seed=number.seed,
-            variant=config.variant,
-            metric=number.metric,
-            value=number.value,
-            n=number.n,
-            steps=number.steps,
-            wall_s=result.wall_s / seeds,
-            version=result.version,
-            commit=result.commit,
-            command=config.command,
-        )
+def _rows(result: RunResult, root: Path) -> list[ResultRow]:
+    numbers = read_rows(result.config.folder(root) / "numbers.csv", Number)
+    wall_s = result.wall_s / max(1, len({number.seed for number in numbers}))
+    return [
+        row_of(result, e.metric, e.value, e.n, e.steps, seed=e.seed, wall_s=wall_s) for e in numbers
+    ]

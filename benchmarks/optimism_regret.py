@@ -11,7 +11,8 @@ import numpy as np
 from hybridrl.agents.lsvi_ucb.lsvi_ucb import LSVIUCB
 from hybridrl.agents.nora.nora import NORA, offline_rows
 from hybridrl.agents.nora.regret import RegretLog
-from hybridrl.benchmarks.optimism_numbers import Number, write_numbers
+from hybridrl.benchmarks.optimism_numbers import Number
+from hybridrl.benchmarks.rows_file import write_rows
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.datasets.comblock import comblock_dataset
 from hybridrl.datasets.offline import OfflineDataset
@@ -65,7 +66,7 @@ def run_seeds(config: RunConfig, folder: Path) -> dict[str, Any]:
         log, horizon = run_one(config.env, config.agent, episodes, seed)
         found = judged(log, horizon, seed)
         numbers += [n for n in found if config.env in EXACT or n.metric in ALWAYS]
-    write_numbers(folder / "numbers.csv", numbers)
+    write_rows(folder / "numbers.csv", Number, numbers)
     return {"episodes": episodes}
 
 

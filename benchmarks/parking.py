@@ -6,10 +6,9 @@ A trial is one planner on a chunk of one class's scenes. Each path it returns is
 
 from __future__ import annotations
 
-import csv
 import math
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from functools import lru_cache
 from itertools import groupby
 from pathlib import Path
@@ -19,8 +18,9 @@ import numpy as np
 
 from hybridrl.benchmarks.parking_tables import tables
 from hybridrl.benchmarks.plots import parking_plots as plots
-from hybridrl.benchmarks.results import ResultRow
-from hybridrl.benchmarks.runs import RunConfig, RunResult, atomic_write
+from hybridrl.benchmarks.results import ResultRow, row_of
+from hybridrl.benchmarks.rows_file import read_rows, write_rows
+from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
 from hybridrl.envs.parking.scenes import fixed_scenes
 from hybridrl.planners.base import Planner
@@ -31,6 +31,8 @@ from hybridrl.planners.scenario import Scenario
 __all__ = ["plots", "run_chunk", "summarise", "tables", "trials", "variant"]
 
 CHUNK = 20  # scenes a trial: what an interrupted run loses at most
+# Their paths are near the shortest: a ratio of lengths needs one of them beside it.
+SEARCHES = ("hybrid-astar", "best-of")
 DECISIONS = (5, 10, 15, 20, 25, 30, 40, 60, 80, 120, 200)  # of the budget curve
 
 
@@ -91,10 +93,7 @@ def run_chunk(config: RunConfig, folder: Path) -> dict[str, Any]:
     planner = _warm_planner(config.agent, budget)
     scenes = fixed_scenes(config.env, last - first, first_seed=first)
     episodes = [plan_episode(planner, scene, budget, config.seed) for scene in scenes]
-    with atomic_write(folder / "episodes.csv") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Episode)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(episode) for episode in episodes)
+    write_rows(folder / "episodes.csv", Episode, episodes)
     return {"episodes": len(episodes), "successes": sum(e.clean for e in episodes)}
 
 
@@ -124,22 +123,6 @@ def _warm_planner(name: str, budget: float) -> Planner:
     return planner
 
 
-def read_episodes(path: Path) -> list[Episode]:
-    """Read an ``episodes.csv``."""
-    with path.open(newline="", encoding="utf-8") as file:
-        return [_episode(record) for record in csv.DictReader(file)]
-
-
-def _episode(record: dict[str, str]) -> Episode:
-    read: dict[str, Callable[[str], Any]] = {
-        "str": str,
-        "float": float,
-        "int": int,
-        "bool": lambda text: text == "True",
-    }
-    return Episode(**{f.name: read[str(f.type)](record[f.name]) for f in fields(Episode)})
-
-
 def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     """Long rows of every (class, planner, seed) whose trials are all done."""
 
@@ -151,14 +134,15 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
     runs = [list(group) for _, group in groups]
     done = [run for run in runs if all(part.status != "failed" for part in run)]
     episodes = [[e for part in run for e in _episodes_of(part, root)] for run in done]
-    best = _best_lengths([e for run in episodes for e in run])
+    searched = any(run[0].config.agent in SEARCHES for run in done)
+    best = _best_lengths([e for run in episodes for e in run]) if searched else None
     return [
         row for run, own in zip(done, episodes, strict=True) for row in _rows_of_run(run, own, best)
     ]
 
 
 def _episodes_of(part: RunResult, root: Path) -> list[Episode]:
-    return read_episodes(part.config.folder(root) / "episodes.csv")
+    return read_rows(part.config.folder(root) / "episodes.csv", Episode)
 
 
 def _best_lengths(episodes: Sequence[Episode]) -> dict[str, float]:
@@ -171,25 +155,15 @@ def _best_lengths(episodes: Sequence[Episode]) -> dict[str, float]:
 
 
 def _rows_of_run(
-    parts: Sequence[RunResult], episodes: Sequence[Episode], best: Mapping[str, float]
+    parts: Sequence[RunResult], episodes: Sequence[Episode], best: Mapping[str, float] | None
 ) -> list[ResultRow]:
-    config = parts[0].config
+    whole: dict[str, Any] = {
+        "wall_s": sum(part.wall_s for part in parts),
+        "version": "+".join(sorted({part.version for part in parts})),
+        "commit": "+".join(sorted({part.commit for part in parts})),
+    }
     return [
-        ResultRow(
-            suite=config.suite,
-            env=config.env,
-            agent=config.agent,
-            seed=config.seed,
-            variant=config.variant,
-            metric=metric,
-            value=value,
-            n=n,
-            steps=0,
-            wall_s=sum(part.wall_s for part in parts),
-            version="+".join(sorted({part.version for part in parts})),
-            commit="+".join(sorted({part.commit for part in parts})),
-            command=config.command,
-        )
+        row_of(parts[0], metric, value, n, **whole)
         for metric, (value, n) in metrics(episodes, best).items()
     ]
 

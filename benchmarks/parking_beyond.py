@@ -9,11 +9,10 @@ at 1 cm.
 
 from __future__ import annotations
 
-import csv
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field
 from functools import lru_cache
 from pathlib import Path
 from typing import Any, NamedTuple, Protocol
@@ -28,7 +27,8 @@ from hybridrl.benchmarks.parking_feasible import solve
 from hybridrl.benchmarks.parking_tables import class_tables
 from hybridrl.benchmarks.plots import parking_plots as plots
 from hybridrl.benchmarks.results import ResultRow, pooled
-from hybridrl.benchmarks.runs import RunConfig, atomic_write
+from hybridrl.benchmarks.rows_file import write_rows
+from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 from hybridrl.benchmarks.tables import Table
 from hybridrl.envs.parking.config import TOLERANCE, ParkingOptions, make_config
@@ -162,10 +162,7 @@ def run_chunk(config: RunConfig, folder: Path) -> dict[str, Any]:
         episodes = _driven(config, demand, scenes)
     else:
         episodes = [_planned(config, demand, scene) for scene in scenes]
-    with atomic_write(folder / "episodes.csv") as file:
-        writer = csv.DictWriter(file, [f.name for f in fields(Episode)], lineterminator="\n")
-        writer.writeheader()
-        writer.writerows(asdict(episode) for episode in episodes)
+    write_rows(folder / "episodes.csv", Episode, episodes)
     return {"episodes": len(episodes), "successes": sum(e.clean for e in episodes)}
 
 

@@ -65,7 +65,12 @@ def published_table() -> Table:
 def _class_table(rows: Sequence[ResultRow], env: str, agents: Sequence[str]) -> Table:
     n = max(pooled(rows, env, agent, "success")[1] for agent in agents)
     lines = tuple(_details(rows, env, agent) for agent in agents)
-    return Table(f"{env}, {n} scenes ({rows[0].variant})", _DETAILS, lines)
+    told = [k for k, column in enumerate(zip(*lines, strict=True)) if set(column) != {"-"}]
+    return Table(
+        f"{env}, {n} scenes ({rows[0].variant})",
+        tuple(_DETAILS[k] for k in told),
+        tuple(tuple(line[k] for k in told) for line in lines),
+    )
 
 
 def _details(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]:

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import csv
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from hybridrl.benchmarks.runs import atomic_write
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.benchmarks.rows_file import read_rows, write_rows
+from hybridrl.benchmarks.runs import RunResult
 
 
 class ResultRow(NamedTuple):
@@ -51,34 +50,54 @@ class ResultRow(NamedTuple):
 
 
 COLUMNS = ResultRow._fields
-_NUMBERS: dict[str, type] = {"seed": int, "value": float, "n": int, "steps": int, "wall_s": float}
+
+
+def row_of(
+    result: RunResult, metric: str, value: float, n: int, steps: int = 0, **changes: Any
+) -> ResultRow:
+    """One number of a run that is done.
+
+    Args:
+        result: The run.
+        metric: Name of the number.
+        value: The number.
+        n: Episodes behind it.
+        steps: Environment steps of training.
+        **changes: Fields in which the number differs from its run, as in ``agent="sac"`` where a
+            run holds several methods.
+    """
+    config = result.config
+    row = ResultRow(
+        suite=config.suite,
+        env=config.env,
+        agent=config.agent,
+        seed=config.seed,
+        variant=config.variant,
+        metric=metric,
+        value=value,
+        n=n,
+        steps=steps,
+        wall_s=result.wall_s,
+        version=result.version,
+        commit=result.commit,
+        command=config.command,
+    )
+    return row._replace(**changes)
 
 
 def write_results(path: str | Path, rows: Iterable[ResultRow]) -> None:
     """Write the long CSV whole or not at all."""
-    with atomic_write(Path(path)) as file:
-        writer = csv.writer(file, lineterminator="\n")
-        writer.writerow(COLUMNS)
-        for row in rows:
-            writer.writerow(row._replace(value=_short(row.value), wall_s=_short(row.wall_s)))
+    shortened = (r._replace(value=_short(r.value), wall_s=_short(r.wall_s)) for r in rows)
+    write_rows(Path(path), ResultRow, shortened)
 
 
 def read_results(path: str | Path) -> list[ResultRow]:
     """Read a long CSV.
 
     Raises:
-        ScenarioError: If the file cannot be read or has other columns.
+        ScenarioError: If the file cannot be read, has other columns, or a value does not fit.
     """
-    try:
-        with open(path, newline="", encoding="utf-8") as file:
-            reader = csv.DictReader(file)
-            if tuple(reader.fieldnames or ()) != COLUMNS:
-                raise ScenarioError(str(path), reader.fieldnames, f"the columns {COLUMNS}")
-            return [_row(record) for record in reader]
-    except (OSError, UnicodeDecodeError, ValueError) as error:
-        if isinstance(error, ScenarioError):
-            raise
-        raise ScenarioError(str(path), str(error), "a results CSV that a benchmark wrote") from None
+    return read_rows(Path(path), ResultRow)
 
 
 def merge_results(old: Iterable[ResultRow], new: Iterable[ResultRow]) -> list[ResultRow]:
@@ -96,9 +115,5 @@ def pooled(rows: Iterable[ResultRow], env: str, agent: str, metric: str) -> tupl
     return (sum(r.value * r.n for r in chosen) / n if n else float("nan")), n
 
 
-def _short(value: float) -> Any:
+def _short(value: float) -> float:
     return float(f"{value:.6g}")
-
-
-def _row(record: dict[str, str]) -> ResultRow:
-    return ResultRow(**{k: _NUMBERS.get(k, str)(v) for k, v in record.items()})

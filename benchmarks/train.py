@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 import gymnasium as gym
 
 from hybridrl.agents.registry import ENV_KEY, RUN_KEYS, agent_class, resolve
-from hybridrl.benchmarks.evaluate import evaluate_one, summary, write_episodes
+from hybridrl.benchmarks.evaluate import EpisodeRecord, evaluate_one, summary
+from hybridrl.benchmarks.rows_file import write_rows
 from hybridrl.benchmarks.runs import RunConfig, RunResult, execute
 from hybridrl.planners.errors import ScenarioError
 
@@ -153,7 +154,7 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
         records = list(
             evaluate_one(model, env, episodes, config.seed, timestep=model.num_timesteps)
         )
-    write_episodes(folder / "evaluations.csv", records)
+    write_rows(folder / "evaluations.csv", EpisodeRecord, records)
     return {"steps": model.num_timesteps, **summary(records)}
 
 

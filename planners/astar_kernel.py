@@ -218,8 +218,8 @@ def _shoot(
         best.cost[0] = cost
         best.node[0] = node
         best.segments[0] = n
-        best.curvature[:n] = curvature[:n]
-        best.length[:n] = length[:n]
+        for j in range(n):
+            best.curvature[j], best.length[j] = curvature[j], length[j]
 
 
 @njit(cache=True, error_model="numpy")

@@ -122,7 +122,8 @@ def _splice(
 ) -> bool:  # fmt: skip
     """Write the path with the part between two distances replaced by ``n`` arcs into ``out``."""
     out.size[0] = 0
-    out.knot[0] = table.knot[0]
+    for k in range(3):
+        out.knot[0, k] = table.knot[0, k]
     i = _arc_at(table, first)
     j = _arc_at(table, last)
     fits = True
@@ -169,10 +170,12 @@ def copy_table(source: ArcTable, target: ArcTable) -> None:
     """Overwrite one table with another."""
     n = source.size[0]
     target.size[0] = n
-    target.curvature[:n] = source.curvature[:n]
-    target.length[:n] = source.length[:n]
-    target.knot[: n + 1] = source.knot[: n + 1]
-    target.along[: n + 1] = source.along[: n + 1]
+    for j in range(n):
+        target.curvature[j], target.length[j] = source.curvature[j], source.length[j]
+    for j in range(n + 1):
+        target.along[j] = source.along[j]
+        for k in range(3):
+            target.knot[j, k] = source.knot[j, k]
 
 
 @njit(cache=True, error_model="numpy")

@@ -1,5 +1,7 @@
-"""What all tests share: repeatable randomness, and the command line in an empty folder."""
+"""What all tests share: repeatable randomness, the command line in an empty folder, and workers."""
 
+import re
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +13,36 @@ settings.register_profile("ci", derandomize=True, max_examples=30, deadline=None
 settings.load_profile("ci")
 
 ROOT = Path(__file__).resolve().parent.parent
+# Compiled code that takes long to build -> what a test file that needs it speaks of.
+KERNELS = {
+    "parking": r"(envs|benchmarks)\.(parking|hope)|agents\.hope|hybridrl/Parking"
+    r"|benchmarks import .*parking",
+    "driving": r"(envs|benchmarks)\.driving|agents\.tell_drive|hybridrl/Driving",
+    "storage": r"(envs|benchmarks)\.storage|agents\.(harmonia|sibyl|common\.compiled_q)",
+    "nora": r"agents\.(nora|lsvi_ucb)|benchmarks import .*optimism_regret",
+    "planners": r"hybridrl\.planners\.(?!errors)",
+}
+
+
+@cache
+def group_of(file: Path) -> str | None:
+    """Which tests share a worker: those of the same kernels, else those of the same file.
+
+    Two workers that begin with the same kernels would both compile them. Pages and commands need
+    kernels of all kinds: their tests come last, one by one, when these are compiled.
+    """
+    if file.parent.name in ("tests", "cli"):
+        return None
+    text = file.read_text(encoding="utf-8")
+    return next((name for name, words in KERNELS.items() if re.search(words, text)), file.stem)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_collection_modifyitems(items):
+    """Tell ``pytest -n 2 --dist loadgroup`` which tests belong together."""
+    for item in items:
+        if group := group_of(item.path):
+            item.add_marker(pytest.mark.xdist_group(group))
 
 
 @pytest.fixture(scope="session")

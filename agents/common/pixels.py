@@ -106,7 +106,7 @@ class PixelSACPolicy(HybridSACPolicy):
         self.critic = self.make_critic()
         self.critic_target = self.make_critic()
         self.critic_target.load_state_dict(self.critic.state_dict())
-        self.actor = self.make_actor(self.critic.features_extractor)  # type: ignore[arg-type]
+        self.actor = self.make_actor(self.critic.features_extractor)
         self.actor.frozen_features = True
         own = [p for name, p in self.actor.named_parameters() if "features_extractor" not in name]
         make: Any = self.optimizer_class

@@ -124,6 +124,26 @@ def load_training_state(
     return {**meta, "exact": bool(meta["exact"] and same and model.device.type == "cpu")}
 
 
+def resume_training(model: BaseAlgorithm, root: Path) -> dict[str, Any]:
+    """Go on from the newest state in a folder, where there is one.
+
+    Args:
+        model: Built with the settings, the environment and the dataset of before.
+        root: Folder of states.
+
+    Returns:
+        The facts that were kept with it; none for a fresh start.
+
+    Raises:
+        ScenarioError: As :func:`load_training_state`.
+    """
+    state = newest_state(root)
+    if state is None:
+        return {}
+    facts: dict[str, Any] = load_training_state(model, state)["facts"]
+    return facts
+
+
 def states(root: Path) -> list[Path]:
     """Complete states in a folder, the oldest first."""
     found = root.glob("*/meta.json") if root.is_dir() else []

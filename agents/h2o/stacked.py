@@ -13,21 +13,19 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
-from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.replay import HybridSamples, unpack
-from hybridrl.agents.common.rows import RowLayout
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
-from hybridrl.agents.common.stacked import StackedReplay, StackedSAC, pack
+from hybridrl.agents.common.stacked import StackedSAC
+from hybridrl.agents.common.stacked_agent import StackedAgent
 from hybridrl.agents.h2o.discriminators import Discriminators, NextInput
 from hybridrl.agents.h2o.estimator import GapOptions, gap_terms, jitter_spread
 from hybridrl.agents.h2o.losses import critic_loss, log_gap_share, uniform_share
 from hybridrl.datasets.offline import OfflineDataset
-from hybridrl.planners.errors import ScenarioError, UnknownNameError
+from hybridrl.planners.errors import UnknownNameError
 
 
 @dataclass(frozen=True)
@@ -68,7 +66,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-class StackedH2O:
+class StackedH2O(StackedAgent):
     """S seeds of several methods in one simulator each, trained in step.
 
     Row ``i`` of the simulator belongs to problem ``i``: all seeds of the first method, then all of
@@ -101,6 +99,8 @@ class StackedH2O:
         UnknownNameError: If there is no such method.
     """
 
+    env_keyword = "simulator"
+
     def __init__(
         self,
         methods: Sequence[str] | Mapping[str, Method],
@@ -125,38 +125,21 @@ class StackedH2O:
     ) -> None:
         table = _table(methods)
         # Those that need discriminators come first, so that these stand for the first rows alone.
-        self.names = sorted(table, key=lambda name: not table[name].discriminates)
-        self.n_seeds, self.batch_size = n_seeds, batch_size
-        self.disc_batch_size = disc_batch_size
-        self.simulator, self.learning_starts = simulator, learning_starts
-        self.correction_starts = correction_starts
+        names = sorted(table, key=lambda name: not table[name].discriminates)
+        super().__init__(simulator, names, n_seeds, datasets, seed, capacity)
+        self.batch_size, self.disc_batch_size = batch_size, disc_batch_size
+        self.learning_starts, self.correction_starts = learning_starts, correction_starts
         self.rules = SACRules(backup_entropy=backup_entropy, stale_critic=True)
-        each = [table[name] for name in self.names for _ in range(n_seeds)]
-        self.n_problems = len(each)
-        self._switches(each)
-        sets = [datasets] if isinstance(datasets, OfflineDataset) else list(datasets)
-        _check(simulator, self.n_problems, len(sets), n_seeds)
-        self._seed, self._obs, self._steps = seed, None, 0
-        torch.manual_seed(seed)
-        observation, action = simulator.single_observation_space, simulator.single_action_space
-        assert isinstance(observation, spaces.Box) and isinstance(action, spaces.Box)
-        self._space = action
-        obs_dim, action_dim = int(observation.shape[0]), int(action.shape[0])
+        self._switches([table[name] for name in names for _ in range(n_seeds)])
         self.sac = StackedSAC(
-            self.n_problems, obs_dim, action_dim, net_arch, learning_rate, gamma, tau
+            self.n_problems, self.obs_dim, self.action_dim, net_arch, learning_rate, gamma, tau
         )
-        layout = RowLayout(observation, action_dim)
-        owner = [s % len(sets) for _ in self.names for s in range(n_seeds)]
-        rows = [pack(data, layout, action) for data in sets]
-        self.replay = StackedReplay(capacity, layout, rows, owner, seed)
         self.gap_options = GapOptions(samples=u_samples)
-        self._discriminators(obs_dim, action_dim, net_arch, disc_noise, disc_next, learning_rate)
+        self._discriminators(net_arch, disc_noise, disc_next, learning_rate)
         real = self._real_rows()
         self._spread = jitter_spread(real.observations, u_jitter)
         if self.n_disc:
             self.discriminators.set_scale(real.observations, real.actions, real.next_observations)
-        self.rng = np.random.default_rng(seed + 1)
-        self.updates = 0
 
     def learn(
         self,
@@ -171,15 +154,13 @@ class StackedH2O:
             every: Steps between two calls of ``callback`` with the number of steps done; 0 never.
             callback: Evaluates or logs.
         """
-        if self._obs is None:
-            self._obs = self.simulator.reset(seed=self._seed)[0]
+        self._begin()
         for _ in range(steps):
-            self._act()
-            self._steps += 1
-            if self._steps > self.learning_starts:
+            self._take(self._uniform() if self.steps < self.learning_starts else self._drawn())
+            if self.steps > self.learning_starts:
                 self.update()
-            if every and self._steps % every == 0:
-                callback(self._steps)
+            if every and self.steps % every == 0:
+                callback(self.steps)
         return self
 
     def update(self) -> Metrics:
@@ -218,51 +199,6 @@ class StackedH2O:
             critic_loss, n_real=half, weight=weight, log_omega=log_omega, beta=self._beta
         )
         return sac_update(self.sac, batch, self.rules, objective)
-
-    def evaluate(
-        self, make: Callable[[int], VectorEnv[Any, Any, Any]], episodes: int = 10, seed: int = 0
-    ) -> dict[str, NDArray[np.float64]]:
-        """Undiscounted returns of the deterministic policies.
-
-        Args:
-            make: Makes a vector environment of so many rows.
-            episodes: Of each problem.
-            seed: Of its first row; every problem meets the same starts.
-
-        Returns:
-            ``(n_seeds, episodes)`` for each method.
-        """
-        env = make(self.n_problems * episodes)
-        seeds = [seed + k for _ in range(self.n_problems) for k in range(episodes)]
-        obs, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
-        total = np.zeros(len(seeds))
-        running = np.ones(len(seeds), bool)
-        while running.any():
-            shaped = torch.as_tensor(obs.reshape(self.n_problems, episodes, -1))
-            actions = self.sac.actor.act(shaped.float(), deterministic=True).numpy()
-            obs, rewards, terminated, truncated, _ = env.step(
-                self._unscaled(actions.reshape(len(seeds), -1))
-            )
-            total += running * rewards
-            running &= ~(terminated | truncated)
-        env.close()
-        grid = total.reshape(len(self.names), self.n_seeds, episodes)
-        return dict(zip(self.names, grid, strict=True))
-
-    def _act(self) -> None:
-        if self._steps < self.learning_starts:
-            scaled = self.rng.uniform(-1.0, 1.0, (self.n_problems, *self._space.shape))
-        else:
-            obs = torch.as_tensor(np.asarray(self._obs, np.float32)).unsqueeze(1)
-            scaled = self.sac.actor.act(obs).squeeze(1).numpy()
-        later, rewards, terminated, truncated, info = self.simulator.step(self._unscaled(scaled))
-        last = later
-        if (terminated | truncated).any():
-            last = later.copy()
-            for i in np.flatnonzero(terminated | truncated):
-                last[i] = info["final_obs"][i]
-        self.replay.add(self._obs, scaled, rewards, last, terminated)
-        self._obs = later
 
     def _terms(self, batch: HybridSamples, half: int) -> tuple[Tensor, Tensor]:
         """Weights and ``log omega`` of the second halves, ``(P, M)``; neutral where not asked."""
@@ -308,8 +244,6 @@ class StackedH2O:
 
     def _discriminators(
         self,
-        obs_dim: int,
-        action_dim: int,
         net_arch: Sequence[int],
         noise: float,
         next_input: NextInput,
@@ -317,7 +251,7 @@ class StackedH2O:
     ) -> None:
         if self.n_disc:
             self.discriminators = Discriminators(
-                obs_dim, action_dim, net_arch, self.n_disc, noise, next_input
+                self.obs_dim, self.action_dim, net_arch, self.n_disc, noise, next_input
             )
             self.disc_optimizer = LeanAdam(self.discriminators.parameters(), lr=learning_rate)
 
@@ -328,11 +262,6 @@ class StackedH2O:
         rows = torch.stack([part[:shortest] for part in parts])
         return unpack(self.replay.layout, rows, shortest)
 
-    def _unscaled(self, scaled: NDArray[Any]) -> NDArray[Any]:
-        low, high = self._space.low, self._space.high
-        actions: NDArray[Any] = (low + 0.5 * (scaled + 1.0) * (high - low)).astype(np.float32)
-        return actions
-
 
 def _table(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:
     if isinstance(methods, Mapping):
@@ -341,12 +270,3 @@ def _table(methods: Sequence[str] | Mapping[str, Method]) -> dict[str, Method]:
         if name not in METHODS:
             raise UnknownNameError("method", name, METHODS)
     return {name: METHODS[name] for name in methods}
-
-
-def _check(simulator: VectorEnv[Any, Any, Any], problems: int, sets: int, seeds: int) -> None:
-    if simulator.num_envs != problems:
-        raise ScenarioError(
-            "simulator", simulator.num_envs, f"{problems} rows: methods times seeds"
-        )
-    if sets not in (1, seeds):
-        raise ScenarioError("datasets", sets, f"one, or one for each of {seeds} seeds")

@@ -59,7 +59,8 @@ def masked_scores(rows: NDArray[np.void], max_decisions: int, net: Packed) -> Si
         first, bias = 0, 0
         for layer in range(len(net.sizes) - 1):
             inputs, outputs = net.sizes[layer], net.sizes[layer + 1]
-            y[:outputs] = net.biases[bias : bias + outputs]
+            for j in range(outputs):
+                y[j] = net.biases[bias + j]
             for i in range(inputs):
                 value = x[i]
                 if value != 0.0:

@@ -8,23 +8,21 @@ become slow ones differs.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
 from hybridrl.agents.common.replay import unpack
-from hybridrl.agents.common.rows import RowLayout
 from hybridrl.agents.common.sac_core import SACRules, sac_update
-from hybridrl.agents.common.stacked import StackedReplay, StackedSAC, pack
+from hybridrl.agents.common.stacked import StackedSAC
+from hybridrl.agents.common.stacked_agent import StackedAgent
 from hybridrl.agents.moorl.meta import annealed, chooses_offline
 from hybridrl.datasets.offline import OfflineDataset
-from hybridrl.planners.errors import ScenarioError
 
 
 @dataclass(frozen=True)
@@ -49,7 +47,7 @@ class Method:
     alternate: bool = False
 
 
-class StackedHybrid:
+class StackedHybrid(StackedAgent):
     """S seeds of several methods, each in an environment of its own, trained in step.
 
     Row ``i`` of the environment belongs to problem ``i``: all seeds of the first method, then all
@@ -103,24 +101,15 @@ class StackedHybrid:
         initial_ent_coef: float = 1.0,
     ) -> None:
         self.methods = dict(methods)
-        self.n_seeds, self.batch_size, self.gradient_steps = n_seeds, batch_size, gradient_steps
-        self.env, self.random_steps, self.total_steps = env, random_steps, steps
+        super().__init__(env, list(self.methods), n_seeds, datasets, seed, steps)
+        self.batch_size, self.gradient_steps = batch_size, gradient_steps
+        self.random_steps, self.total_steps = random_steps, steps
         self.rules = SACRules(backup_entropy, n_target_critics, mean_of_critics)
         self._each = [method for method in self.methods.values() for _ in range(n_seeds)]
-        self.n_problems = len(self._each)
-        sets = [datasets] if isinstance(datasets, OfflineDataset) else list(datasets)
-        if env.num_envs != self.n_problems:
-            raise ScenarioError("env", env.num_envs, f"{self.n_problems} rows: methods times seeds")
-        if len(sets) not in (1, n_seeds):
-            raise ScenarioError("datasets", len(sets), f"one, or one for each of {n_seeds} seeds")
-        torch.manual_seed(seed)
-        observation, action = env.single_observation_space, env.single_action_space
-        assert isinstance(observation, spaces.Box) and isinstance(action, spaces.Box)
-        self._space, self._seed = action, seed
-        sizes = (int(observation.shape[0]), int(action.shape[0]))
         self.sac = StackedSAC(
             self.n_problems,
-            *sizes,
+            self.obs_dim,
+            self.action_dim,
             net_arch,
             learning_rate,
             gamma,
@@ -131,26 +120,16 @@ class StackedHybrid:
             layer_norm=layer_norm,
         )
         self.sac.log_ent_coef.data.fill_(math.log(initial_ent_coef))
-        layout = RowLayout(observation, sizes[1])
-        owner = [s % len(sets) for _ in self.methods for s in range(n_seeds)]
-        self.replay = StackedReplay(
-            steps, layout, [pack(data, layout, action) for data in sets], owner, seed
-        )
-        self._offline_rows = np.array([len(sets[i]) for i in owner])
+        self._offline_rows = [len(self.replay.offline(i)) for i in range(self.n_problems)]
         self._no_data = np.array([method.data == "none" for method in self._each])
         self._fast = [*self.sac.actor.parameters(), *self.sac.critic.parameters()]
         self._slow = [tensor.detach().clone() for tensor in self._fast]
-        self.rng = np.random.default_rng(seed + 1)
-        self.steps = self.updates = 0
-        self._obs: Any = None
 
     def learn(self, steps: int) -> StackedHybrid:
         """Step every environment so often and update every problem after each step."""
-        if self._obs is None:
-            self._obs = self.env.reset(seed=self._seed)[0]
+        self._begin()
         for _ in range(steps):
-            self._act()
-            self.steps += 1
+            self._take(self._actions())
             if self.replay.size >= min(self.batch_size, self.random_steps):
                 for _ in range(self.gradient_steps):
                     self.update()
@@ -168,39 +147,10 @@ class StackedHybrid:
         """Offline rows in the next batch of each problem, ``(P,)``."""
         held = self.replay.size
         counts = [
-            self._offline_count(i, method, int(self._offline_rows[i]), held)
+            self._offline_count(i, method, self._offline_rows[i], held)
             for i, method in enumerate(self._each)
         ]
         return np.array(counts, np.int64)
-
-    def evaluate(
-        self, make: Callable[[int], VectorEnv[Any, Any, Any]], episodes: int = 10, seed: int = 0
-    ) -> dict[str, NDArray[np.float64]]:
-        """Undiscounted returns of the deterministic policies.
-
-        Args:
-            make: Makes a vector environment of so many rows.
-            episodes: Of each problem.
-            seed: Of its first row; every problem meets the same starts.
-
-        Returns:
-            ``(n_seeds, episodes)`` for each method.
-        """
-        env = make(self.n_problems * episodes)
-        seeds = [seed + k for _ in range(self.n_problems) for k in range(episodes)]
-        obs, _ = env.reset(seed=seeds)  # type: ignore[arg-type]
-        total, running = np.zeros(len(seeds)), np.ones(len(seeds), bool)
-        while running.any():
-            shaped = torch.as_tensor(obs.reshape(self.n_problems, episodes, -1)).float()
-            actions = self.sac.actor.act(shaped, deterministic=True).numpy()
-            obs, rewards, terminated, truncated, _ = env.step(
-                self._unscaled(actions.reshape(len(seeds), -1))
-            )
-            total += running * rewards
-            running &= ~(terminated | truncated)
-        env.close()
-        grid = total.reshape(len(self.methods), self.n_seeds, episodes)
-        return dict(zip(self.methods, grid, strict=True))
 
     def _offline_count(self, problem: int, method: Method, offline: int, held: int) -> int:
         size = self.batch_size
@@ -213,7 +163,7 @@ class StackedHybrid:
         iteration, k = divmod(self.updates, method.inner_steps)
         if method.alternate:
             return 0 if k % 2 else size
-        chosen = chooses_offline(self._seed * 10_007 + problem, iteration, method.offline_prob)
+        chosen = chooses_offline(self.seed * 10_007 + problem, iteration, method.offline_prob)
         return size if chosen else 0
 
     def _meta_steps(self) -> None:
@@ -235,22 +185,8 @@ class StackedHybrid:
                 slow.copy_(torch.where(own == 1.0, fast, torch.lerp(slow, fast, own)))
                 fast.copy_(torch.where(own > 0.0, slow, fast))
 
-    def _act(self) -> None:
-        obs = torch.as_tensor(np.asarray(self._obs, np.float32)).unsqueeze(1)
-        scaled = self.sac.actor.act(obs).squeeze(1).numpy()
+    def _actions(self) -> NDArray[Any]:
+        scaled = self._drawn()
         if self.steps < self.random_steps:
-            drawn = self.rng.uniform(-1.0, 1.0, scaled.shape)
-            scaled = np.where(self._no_data[:, None], drawn, scaled)
-        later, rewards, terminated, truncated, info = self.env.step(self._unscaled(scaled))
-        last, ended = later, terminated | truncated
-        if ended.any():
-            last = later.copy()
-            for i in np.flatnonzero(ended):
-                last[i] = info["final_obs"][i]
-        self.replay.add(self._obs, scaled, rewards, last, terminated)
-        self._obs = later
-
-    def _unscaled(self, scaled: NDArray[Any]) -> NDArray[Any]:
-        low, high = self._space.low, self._space.high
-        actions: NDArray[Any] = (low + 0.5 * (scaled + 1.0) * (high - low)).astype(np.float32)
-        return actions
+            scaled = np.where(self._no_data[:, None], self._uniform(), scaled)
+        return scaled

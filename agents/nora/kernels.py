@@ -173,12 +173,16 @@ def begin_episode(t: Tables, r: Numbers) -> bool:
         switch = switch or t.log_det[h] - t.log_det_last[h] >= r.growth - 1e-9
     if switch:
         plan(t, r)
-        t.log_det_last[:] = t.log_det
-        t.logits[:] = r.keep * t.logits
-    if r.greedy:
-        t.logits[:] = t.critic
-    else:
-        t.logits[:] = t.logits + r.eta * t.critic
+        for h in range(len(t.log_det)):
+            t.log_det_last[h] = t.log_det[h]
+    # Entry by entry: assigning whole arrays would triple what there is to compile.
+    horizon, n_states, n_actions = t.critic.shape
+    for h in range(horizon):
+        for s in range(n_states):
+            for a in range(n_actions):
+                before = r.keep * t.logits[h, s, a] if switch else t.logits[h, s, a]
+                f = t.critic[h, s, a]
+                t.logits[h, s, a] = f if r.greedy else before + r.eta * f
     return switch
 
 

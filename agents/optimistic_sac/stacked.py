@@ -12,15 +12,14 @@ from typing import Any
 
 import numpy as np
 import torch
-from gymnasium import spaces
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 from torch import Tensor
 
 from hybridrl.agents.common.replay import unpack
-from hybridrl.agents.common.rows import RowLayout
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
-from hybridrl.agents.common.stacked import StackedCritic, StackedReplay, StackedSAC
+from hybridrl.agents.common.stacked import StackedCritic, StackedSAC
+from hybridrl.agents.common.stacked_agent import StackedAgent
 from hybridrl.agents.optimistic_sac.formulas import ramp, shift, upper_bound
 from hybridrl.agents.optimistic_sac.switching import DataGrowth, EveryStep
 from hybridrl.planners.errors import UnknownNameError
@@ -59,7 +58,7 @@ METHODS: dict[str, Method] = {
 }
 
 
-class StackedOptimisticSAC:
+class StackedOptimisticSAC(StackedAgent):
     """P seeds of one method; row ``i`` of the simulator belongs to seed ``i``.
 
     Args:
@@ -94,18 +93,14 @@ class StackedOptimisticSAC:
         first_ent_coef: float = 1.0,
     ) -> None:
         self.method = _method(method)
-        self.simulator, self.seed = simulator, seed
+        name = method if isinstance(method, str) else "method"
+        super().__init__(simulator, [name], simulator.num_envs, None, seed, capacity)
         self.batch_size, self.learning_starts = batch_size, learning_starts
-        observation, action = simulator.single_observation_space, simulator.single_action_space
-        assert isinstance(observation, spaces.Box) and isinstance(action, spaces.Box)
-        self._space, self.n_problems = action, simulator.num_envs
-        obs_dim, action_dim = int(observation.shape[0]), int(action.shape[0])
-        torch.manual_seed(seed)
         options = {"n_critics": self.method.n_critics, "layer_norm": self.method.layer_norm}
         self.sac = StackedSAC(
             self.n_problems,
-            obs_dim,
-            action_dim,
+            self.obs_dim,
+            self.action_dim,
             net_arch,
             learning_rate,
             gamma,
@@ -117,18 +112,13 @@ class StackedOptimisticSAC:
         self.sac.log_ent_coef.data.fill_(math.log(first_ent_coef))
         self.explorer = self.sac.critic
         if not self.method.every_step:
-            sizes = (self.n_problems, obs_dim, action_dim, net_arch)
+            sizes = (self.n_problems, self.obs_dim, self.action_dim, net_arch)
             self.explorer = StackedCritic(*sizes, **options)  # type: ignore[arg-type]
             self.explorer.requires_grad_(False)
         self.test = EveryStep() if self.method.every_step else DataGrowth(self.method.switch_growth)
-        layout = RowLayout(observation, action_dim)
-        empty = [np.zeros((0, layout.width), np.float32)]
-        self.replay = StackedReplay(capacity, layout, empty, [0] * self.n_problems, seed)
         self._online = np.zeros(self.n_problems, bool)
         self.rules = SACRules(backup_entropy, self.method.n_target_critics)
-        self.rng = np.random.default_rng(seed + 1)
-        self.steps, self.switches = 0, 0
-        self._obs: Any = None
+        self.switches = 0
 
     def learn(
         self, steps: int, callback: Callable[[NDArray[Any], dict[str, Any]], None] | None = None
@@ -139,11 +129,9 @@ class StackedOptimisticSAC:
             steps: Of each seed, the random ones included.
             callback: Gets rewards ``(P,)`` and the simulator's info after every step.
         """
-        if self._obs is None:
-            self._obs = self.simulator.reset(seed=self.seed)[0]
+        self._begin()
         for _ in range(steps):
-            rewards, info = self._act()
-            self.steps += 1
+            rewards, info = self._take(self._actions())
             if self.steps > self.learning_starts:
                 self.update()
             if callback is not None:
@@ -169,40 +157,20 @@ class StackedOptimisticSAC:
             mean = mean + shift(log_std, gradient, delta)
         return torch.tanh(torch.addcmul(mean, log_std.exp(), torch.randn_like(mean)))
 
-    def act(self, obs: NDArray[Any]) -> NDArray[Any]:
-        """Deterministic actions of the target policies for ``(P, B, O)``, in the space's units."""
-        shaped = torch.as_tensor(np.asarray(obs, np.float32))
-        return self._unscaled(self.sac.actor.act(shaped, deterministic=True).numpy())
-
-    def _act(self) -> tuple[NDArray[Any], dict[str, Any]]:
+    def _actions(self) -> NDArray[Any]:
         if self.steps < self.learning_starts:
-            scaled = self.rng.uniform(-1.0, 1.0, (self.n_problems, *self._space.shape))
-        else:
-            if self.method.delta and self.test.due(float(self.steps)):
-                self._renew()
-            obs = torch.as_tensor(np.asarray(self._obs, np.float32)).unsqueeze(1)
-            scaled = self.explore(obs).squeeze(1).numpy()
-            self.test.since += 1
-        later, rewards, terminated, truncated, info = self.simulator.step(self._unscaled(scaled))
-        last = later
-        if (terminated | truncated).any():
-            last = np.array(later)
-            for i in np.flatnonzero(terminated | truncated):
-                last[i] = info["final_obs"][i]
-        self.replay.add(self._obs, scaled, rewards, last, terminated)
-        self._obs = later
-        return rewards, info
+            return self._uniform()
+        if self.method.delta and self.test.due(float(self.steps)):
+            self._renew()
+        scaled: NDArray[Any] = self.explore(self._seen()).squeeze(1).numpy()
+        self.test.since += 1
+        return scaled
 
     def _renew(self) -> None:
         if self.explorer is not self.sac.critic:
             self.explorer.load_state_dict(self.sac.critic.state_dict())
             self.switches += 1
         self.test.done(float(self.steps))
-
-    def _unscaled(self, scaled: NDArray[Any]) -> NDArray[Any]:
-        low, high = self._space.low, self._space.high
-        actions: NDArray[Any] = (low + 0.5 * (scaled + 1.0) * (high - low)).astype(np.float32)
-        return actions
 
 
 def _method(method: str | Method) -> Method:

@@ -7,13 +7,11 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.error import ResetNeeded
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from hybridrl.envs.comblock.lock import LockOptions
-from hybridrl.envs.comblock.rows import ImageSource, LockRows, generators_of, lock_spaces
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.envs.comblock.rows import ImageSource, LockRows, lock_spaces
+from hybridrl.envs.rows_vector import RowsVectorEnv
 
 SIZE = 96  # pixels a step and state of a picture
 
@@ -133,7 +131,7 @@ class CombLockEnv(gym.Env[Any, Any]):
         return {"step": int(self.rows.steps[0]), "latent": z, "is_good": z < 2}
 
 
-class CombLockVectorEnv(VectorEnv[Any, Any, NDArray[np.float64]]):
+class CombLockVectorEnv(RowsVectorEnv):
     """N locks with the same codes in compiled calls; all episodes begin and end together.
 
     Row ``i`` equals :class:`CombLockEnv` with the same seed bit for bit.
@@ -145,8 +143,6 @@ class CombLockVectorEnv(VectorEnv[Any, Any, NDArray[np.float64]]):
         **options: Fields of :class:`~hybridrl.envs.comblock.lock.LockOptions`.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -155,14 +151,9 @@ class CombLockVectorEnv(VectorEnv[Any, Any, NDArray[np.float64]]):
         image_source: ImageSource | None = None,
         **options: Any,
     ) -> None:
-        if render_mode is not None:
-            raise ScenarioError("render_mode", render_mode, "None for a vector: use gym.make")
-        self.num_envs = num_envs
-        self.rows = LockRows(num_envs, LockOptions.from_keywords(options), image_source)
-        self.single_observation_space, self.single_action_space = lock_spaces(self.rows.options)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._generators = [np.random.default_rng() for _ in range(num_envs)]
+        chosen = LockOptions.from_keywords(options)
+        super().__init__(num_envs, *lock_spaces(chosen), render_mode)
+        self.rows = LockRows(num_envs, chosen, image_source)
         self._began = False
         self._never, self._always = np.zeros(num_envs, np.bool_), np.ones(num_envs, np.bool_)
 
@@ -188,17 +179,9 @@ class CombLockVectorEnv(VectorEnv[Any, Any, NDArray[np.float64]]):
         Raises:
             ScenarioError: If there are not N seeds.
         """
-        seeds: list[int | None]
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else seed + i for i in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ScenarioError("seed", seed, f"{self.num_envs} seeds, one a row")
-        self._generators = generators_of(seeds, self._generators)
-        for i, value in enumerate(seeds):
+        for i, value in enumerate(self._seed_rows(seed)):
             if value is not None or not self._began:
-                self.rows.seed(i, self._generators[i])
+                self.rows.seed(i, self._rngs[i])
         self._began = True
         self.rows.begin()
         return self.rows.observations, self._info()
@@ -219,15 +202,14 @@ class CombLockVectorEnv(VectorEnv[Any, Any, NDArray[np.float64]]):
 
     def get_state(self) -> dict[str, Any]:
         """States, streams and generators: arrays and JSON-able values."""
-        generators = [generator.bit_generator.state for generator in self._generators]
+        generators = self._generators_state()
         return {**self.rows.save(), "began": self._began, "generators": generators}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`get_state` was called, to the last bit."""
         self.rows.restore(state)
         self._began = bool(state["began"])
-        for generator, saved in zip(self._generators, state["generators"], strict=True):
-            generator.bit_generator.state = saved
+        self._restore_generators(state["generators"])
 
     def _info(self) -> dict[str, Any]:
         z = self.rows.latent.copy()
@@ -235,14 +217,6 @@ class CombLockVectorEnv(VectorEnv[Any, Any, NDArray[np.float64]]):
 
     def _final(self) -> dict[str, Any]:
         """The ends of the finished episodes."""
-        final = np.empty(self.num_envs, object)
-        final[:] = list(self.rows.observations)
         opened, outcome = self.rows.outcomes()
         facts = {"is_success": opened, "outcome": outcome, "depth": self.rows.depth.copy()}
-        masks = {f"_{name}": self._always for name in facts}
-        return {
-            "final_obs": final,
-            "_final_obs": self._always,
-            "final_info": {**facts, **masks},
-            "_final_info": self._always,
-        }
+        return self._endings(self._always, self.rows.observations, facts)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -147,13 +147,3 @@ def lock_spaces(options: LockOptions) -> tuple[Space[Any], Space[Any]]:
         "continuous": Box(-1.0, 1.0, (options.n_actions,), np.float32),
     }
     return observations[options.obs_kind], actions[options.action_kind]
-
-
-def generators_of(
-    seeds: Sequence[int | None], before: Sequence[np.random.Generator]
-) -> list[np.random.Generator]:
-    """Gymnasium's generator of each seed; the one before where there is none."""
-    from gymnasium.utils import seeding
-
-    pairs = zip(seeds, before, strict=True)
-    return [old if seed is None else seeding.np_random(int(seed))[0] for seed, old in pairs]

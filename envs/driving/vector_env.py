@@ -6,17 +6,17 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
+from gymnasium.vector import AutoresetMode
 from numpy.typing import NDArray
 
 from hybridrl.envs.driving.config import DrivingOptions
 from hybridrl.envs.driving.fast import FastWorld
 from hybridrl.envs.driving.task import DrivingArrays
+from hybridrl.envs.rows_vector import RowsVectorEnv
 from hybridrl.planners.errors import ScenarioError
 
 
-class DrivingVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
+class DrivingVectorEnv(RowsVectorEnv):
     """B scenes of the fast back end stepped together; a finished one begins anew in the step.
 
     Row ``i`` of a reset with seed ``s`` is :class:`~hybridrl.envs.driving.env.DrivingEnv` reset
@@ -41,7 +41,6 @@ class DrivingVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
     def __init__(
         self, num_envs: int = 1, *, render_mode: str | None = None, **options: Any
     ) -> None:
-        self.num_envs, self.render_mode = num_envs, render_mode
         self.options = DrivingOptions.from_keywords(options)
         if self.options.backend != "fast":
             raise ScenarioError(
@@ -50,13 +49,10 @@ class DrivingVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
                 '"fast"; for highway-env pass vectorization_mode="sync" to gym.make_vec',
             )
         self.arrays = DrivingArrays(num_envs, self.options)
-        self.single_observation_space = self.arrays.observation_space()
-        self.single_action_space = self.arrays.action_space()
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        spaces = self.arrays.observation_space(), self.arrays.action_space()
+        super().__init__(num_envs, *spaces, render_mode)
         self._world = FastWorld(self.arrays)
         self._all = np.arange(num_envs)
-        self._rngs = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -70,15 +66,7 @@ class DrivingVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
         Raises:
             ScenarioError: If there are not B seeds.
         """
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ScenarioError("seed", seed, f"{self.num_envs} seeds, one a scene")
-        for i, value in enumerate(seeds):
-            if value is not None:
-                self._rngs[i] = gym.utils.seeding.np_random(int(value))[0]
+        self._seed_rows(seed)
         self._begin(self._all)
         return self.arrays.observations(), self.arrays.info()
 
@@ -114,18 +102,7 @@ class DrivingVectorEnv(VectorEnv[Any, NDArray[Any], NDArray[Any]]):
 
     def _finish(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
         """Set aside the ends of finished episodes and begin new ones."""
-        a = self.arrays
-        done = np.flatnonzero(ended)
-        facts = a.info() | a.endings()
-        seen = a.observations()
-        final_obs = np.full(self.num_envs, None, object)
-        for i in done:
-            parts = isinstance(seen, dict)
-            final_obs[i] = {k: v[i] for k, v in seen.items()} if parts else seen[i]
-        self._begin(done)
-        return {
-            "final_obs": final_obs,
-            "_final_obs": ended,
-            "final_info": facts | {f"_{name}": ended for name in facts},
-            "_final_info": ended,
-        }
+        facts = self.arrays.info() | self.arrays.endings()
+        info = self._endings(ended, self.arrays.observations(), facts)
+        self._begin(np.flatnonzero(ended))
+        return info

@@ -8,12 +8,10 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from hybridrl.envs.gap.pendulum_rows import PendulumOptions, PendulumRows, observe
-from hybridrl.planners.errors import ScenarioError
+from hybridrl.envs.rows_vector import RowsVectorEnv
 
 Observation = NDArray[np.float32]
 SIZE = 240  # pixels of a picture
@@ -120,7 +118,7 @@ class GapPendulumEnv(gym.Env[Observation, NDArray[np.float32]]):
         return np.array(picture, np.uint8)
 
 
-class GapPendulumVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.float64]]):
+class GapPendulumVectorEnv(RowsVectorEnv):
     """N pendulums in one compiled call; finished ones begin anew within the step.
 
     Row ``i`` equals :class:`GapPendulumEnv` with the same seed bit for bit, so N training seeds
@@ -132,19 +130,11 @@ class GapPendulumVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[n
         **options: Fields of :class:`~hybridrl.envs.gap.pendulum_rows.PendulumOptions`.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
-
     def __init__(
         self, num_envs: int = 1, *, render_mode: str | None = None, **options: Any
     ) -> None:
-        if render_mode is not None:
-            raise ScenarioError("render_mode", render_mode, "None for a vector: use gym.make")
-        self.num_envs = num_envs
+        super().__init__(num_envs, *_spaces(), render_mode)
         self.rows = PendulumRows(num_envs, PendulumOptions.from_keywords(options))
-        self.single_observation_space, self.single_action_space = _spaces()
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._generators = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -158,24 +148,15 @@ class GapPendulumVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[n
         Raises:
             ScenarioError: If there are not N seeds.
         """
-        seeds: list[int | None]
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else seed + i for i in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ScenarioError("seed", seed, f"{self.num_envs} seeds, one a row")
-        for i, value in enumerate(seeds):
-            if value is not None:
-                self._generators[i] = gym.utils.seeding.np_random(int(value))[0]
-        self.rows.begin(range(self.num_envs), self._generators)
+        self._seed_rows(seed)
+        self.rows.begin(range(self.num_envs), self._rngs)
         return self.rows.observations.copy(), {}
 
     def step(
         self, actions: NDArray[np.float32]
     ) -> tuple[Observation, NDArray[Any], NDArray[Any], NDArray[Any], dict[str, Any]]:
         """One step of every row; ``actions`` is ``(N, 1)``."""
-        self.rows.step(np.asarray(actions, np.float64).reshape(self.num_envs), self._generators)
+        self.rows.step(np.asarray(actions, np.float64).reshape(self.num_envs), self._rngs)
         truncated = self.rows.ended
         rewards = self.rows.rewards.copy()
         info = self._finish(truncated) if truncated.any() else {}
@@ -184,26 +165,16 @@ class GapPendulumVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[n
 
     def get_state(self) -> dict[str, Any]:
         """States, elapsed steps, delayed actions and generators: arrays and JSON-able values."""
-        generators = [generator.bit_generator.state for generator in self._generators]
-        return {**self.rows.save(), "generators": generators}
+        return {**self.rows.save(), "generators": self._generators_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`get_state` was called, to the last bit."""
         self.rows.restore(state)
-        for generator, saved in zip(self._generators, state["generators"], strict=True):
-            generator.bit_generator.state = saved
+        self._restore_generators(state["generators"])
 
     def _finish(self, ended: NDArray[np.bool_]) -> dict[str, Any]:
         """Set aside the ends of finished episodes and begin new ones."""
-        done = np.flatnonzero(ended)
-        final = np.full(self.num_envs, None, object)
-        for i in done:
-            final[i] = self.rows.observations[i].copy()
-        self.rows.begin(done, self._generators)
         outcome = np.where(ended, "timeout", "").astype(object)
-        return {
-            "final_obs": final,
-            "_final_obs": ended,
-            "final_info": {"outcome": outcome, "_outcome": ended},
-            "_final_info": ended,
-        }
+        info = self._endings(ended, self.rows.observations.copy(), {"outcome": outcome})
+        self.rows.begin(np.flatnonzero(ended), self._rngs)
+        return info

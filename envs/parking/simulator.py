@@ -161,7 +161,9 @@ def _load_quads(batch: Batch, i: int, quads: Array) -> None:
     for m in range(len(quads)):
         quad = quads[m]
         batch.offsets[i, m + 1] = 4 * (m + 1)
-        batch.vertices[i, 4 * m : 4 * m + 4] = quad
+        for k in range(4):
+            for axis in range(2):
+                batch.vertices[i, 4 * m + k, axis] = quad[k, axis]
         x = 0.5 * (quad[:, 0].min() + quad[:, 0].max())
         y = 0.5 * (quad[:, 1].min() + quad[:, 1].max())
         batch.circles[i, m, 0] = x

@@ -5,15 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
 from hybridrl.envs.parking.config import ParkingOptions
 from hybridrl.envs.parking.kernels.records import OUTCOMES, RUNNING, SUCCESS, TIMEOUT
 from hybridrl.envs.parking.task import ParkingTask
+from hybridrl.envs.rows_vector import RowsVectorEnv
 from hybridrl.planners.errors import ScenarioError
 
 Observation = dict[str, NDArray[Any]]
@@ -31,7 +29,7 @@ COLUMNS = (
 )
 
 
-class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
+class ParkingVectorEnv(RowsVectorEnv):
     """N parking scenes stepped together; finished ones begin anew within the step.
 
     The last observation and the facts of a finished episode stand in ``info["final_obs"]`` and
@@ -44,22 +42,12 @@ class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         **options: The fields of :class:`~hybridrl.envs.parking.config.ParkingOptions`.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
-
     def __init__(
         self, num_envs: int = 1, *, render_mode: str | None = None, **options: Any
     ) -> None:
-        if render_mode is not None:
-            raise ValueError(
-                f"render_mode is {render_mode!r}; a vector of scenes has none: use gym.make"
-            )
-        self.num_envs = num_envs
         self.task = ParkingTask(num_envs, ParkingOptions.from_keywords(options))
-        self.single_observation_space = self.task.observation_space()
-        self.single_action_space = self.task.action_space()
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._rngs = [np.random.default_rng() for _ in range(num_envs)]
+        spaces = self.task.observation_space(), self.task.action_space()
+        super().__init__(num_envs, *spaces, render_mode)
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -73,18 +61,10 @@ class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
         Raises:
             ScenarioError: If a scenario cannot be used, or there are not N seeds or scenarios.
         """
-        seeds = (
-            [None if seed is None else seed + i for i in range(self.num_envs)]
-            if (seed is None or isinstance(seed, int | np.integer))
-            else list(seed)
-        )
-        for i, value in enumerate(seeds):
-            if value is not None:
-                self._rngs[i] = gym.utils.seeding.np_random(int(value))[0]
+        self._seed_rows(seed)
         given = (options or {}).get("scenarios")
-        for name, values in (("seed", seeds), ("scenarios", given)):
-            if values is not None and len(values) != self.num_envs:
-                raise ScenarioError(name, values, f"{self.num_envs} values, one a scene")
+        if given is not None and len(given) != self.num_envs:
+            raise ScenarioError("scenarios", given, f"{self.num_envs} scenes, one a row")
         for i in range(self.num_envs):
             if given is None:
                 self.task.draw(i, self._rngs[i])
@@ -149,22 +129,13 @@ class ParkingVectorEnv(VectorEnv[Observation, NDArray[Any], NDArray[Any]]):
 
     def _finish(self, done: NDArray[np.int64], observations: Observation) -> dict[str, Any]:
         """Set aside the ends of the finished episodes and begin new ones."""
-        finished = np.zeros(self.num_envs, np.bool_)
-        finished[done] = True
         rows = self.task.rows
         facts = self._info() | {
             "is_success": rows["outcome"] == SUCCESS,
             "outcome": np.array(OUTCOMES, object)[rows["outcome"]],
         }
-        final_obs = np.full(self.num_envs, None, object)
+        info = self._endings(rows["outcome"] != RUNNING, observations, facts)
         for i in done:
-            final_obs[i] = {key: value[i] for key, value in observations.items()}
             self.task.draw(i, self._rngs[i])
         self.task.begin(done, self._rngs)
-        final_info = facts | {f"_{name}": finished for name in facts}
-        return {
-            "final_obs": final_obs,
-            "_final_obs": finished,
-            "final_info": final_info,
-            "_final_info": finished,
-        }
+        return info

@@ -13,10 +13,9 @@ from typing import Any
 import gymnasium as gym
 import numpy as np
 from gymnasium.spaces import Box
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from hybridrl.envs.rows_vector import RowsVectorEnv
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 Observation = NDArray[np.float32]
@@ -93,8 +92,16 @@ class PointRows:
 
     @property
     def observations(self) -> Observation:
-        """Positions, ``(N, 2)``."""
+        """Positions, ``(N, 2)``; a copy."""
         return self.at.astype(np.float32)
+
+    def save(self) -> dict[str, Any]:
+        """Positions and elapsed steps, as arrays."""
+        return {"at": self.at.copy(), "steps": self.steps.copy()}
+
+    def restore(self, state: dict[str, Any]) -> None:
+        """Go on where :meth:`save` was called."""
+        self.at[:], self.steps[:] = state["at"], state["steps"]
 
 
 def inside(points: NDArray[np.float64], area: Rectangle) -> NDArray[np.bool_]:
@@ -150,15 +157,11 @@ class SparsePointEnv(gym.Env[Observation, NDArray[np.float32]]):
 
     def get_state(self) -> dict[str, Any]:
         """Position, elapsed steps and generator: arrays and JSON-able values."""
-        return {
-            "at": self.rows.at.copy(),
-            "steps": self.rows.steps.copy(),
-            "generator": self.np_random.bit_generator.state,
-        }
+        return {**self.rows.save(), "generator": self.np_random.bit_generator.state}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`get_state` was called, to the last bit."""
-        self.rows.at[:], self.rows.steps[:] = state["at"], state["steps"]
+        self.rows.restore(state)
         self.np_random.bit_generator.state = state["generator"]
 
     def render(self) -> NDArray[np.uint8] | None:
@@ -176,7 +179,7 @@ class SparsePointEnv(gym.Env[Observation, NDArray[np.float32]]):
         return picture
 
 
-class SparsePointVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[np.float64]]):
+class SparsePointVectorEnv(RowsVectorEnv):
     """N rooms at once; finished ones begin anew within the step.
 
     Row ``i`` equals :class:`SparsePointEnv` with the same seed bit for bit.
@@ -187,19 +190,11 @@ class SparsePointVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[n
         **options: ``layout``, ``horizon`` and ``stride`` of :class:`PointRows`.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
-
     def __init__(
         self, num_envs: int = 1, *, render_mode: str | None = None, **options: Any
     ) -> None:
-        if render_mode is not None:
-            raise ScenarioError("render_mode", render_mode, "None for a vector: use gym.make")
-        self.num_envs = num_envs
+        super().__init__(num_envs, *_spaces(), render_mode)
         self.rows = PointRows(num_envs, **options)
-        self.single_observation_space, self.single_action_space = _spaces()
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
-        self._generators = [np.random.default_rng() for _ in range(num_envs)]
 
     def reset(
         self, *, seed: int | list[int | None] | None = None, options: dict[str, Any] | None = None
@@ -213,17 +208,8 @@ class SparsePointVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[n
         Raises:
             ScenarioError: If there are not N seeds.
         """
-        seeds: list[int | None]
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ScenarioError("seed", seed, f"{self.num_envs} seeds, one a row")
-        for i, value in enumerate(seeds):
-            if value is not None:
-                self._generators[i] = gym.utils.seeding.np_random(int(value))[0]
-        self.rows.begin(range(self.num_envs), self._generators)
+        self._seed_rows(seed)
+        self.rows.begin(range(self.num_envs), self._rngs)
         return self.rows.observations, {}
 
     def step(
@@ -237,35 +223,18 @@ class SparsePointVectorEnv(VectorEnv[Observation, NDArray[np.float32], NDArray[n
 
     def get_state(self) -> dict[str, Any]:
         """Positions, elapsed steps and generators: arrays and JSON-able values."""
-        return {
-            "at": self.rows.at.copy(),
-            "steps": self.rows.steps.copy(),
-            "generators": [generator.bit_generator.state for generator in self._generators],
-        }
+        return {**self.rows.save(), "generators": self._generators_state()}
 
     def set_state(self, state: dict[str, Any]) -> None:
         """Go on where :meth:`get_state` was called, to the last bit."""
-        self.rows.at[:], self.rows.steps[:] = state["at"], state["steps"]
-        for generator, saved in zip(self._generators, state["generators"], strict=True):
-            generator.bit_generator.state = saved
+        self.rows.restore(state)
+        self._restore_generators(state["generators"])
 
     def _finish(self, reached: NDArray[np.bool_], ended: NDArray[np.bool_]) -> dict[str, Any]:
         """Set aside the ends of finished episodes and begin new ones."""
-        done = np.flatnonzero(ended)
-        final = np.full(self.num_envs, None, object)
-        for i in done:
-            final[i] = self.rows.observations[i]
-        self.rows.begin(done, self._generators)
         words = np.where(reached, "goal", "timeout")
         outcome = np.where(ended, words, "").astype(object)
-        return {
-            "final_obs": final,
-            "_final_obs": ended,
-            "final_info": {
-                "outcome": outcome,
-                "_outcome": ended,
-                "is_success": reached.copy(),
-                "_is_success": ended,
-            },
-            "_final_info": ended,
-        }
+        facts = {"outcome": outcome, "is_success": reached.copy()}
+        info = self._endings(ended, self.rows.observations, facts)
+        self.rows.begin(np.flatnonzero(ended), self._rngs)
+        return info

@@ -2,7 +2,6 @@
 
 import math
 
-import gymnasium as gym
 import numpy as np
 import pytest
 import torch
@@ -18,50 +17,6 @@ from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.planners.errors import ScenarioError
 
 SMALL = {"policy_kwargs": {"net_arch": [16]}, "batch_size": 32, "device": "cpu", "seed": 0}
-
-
-class Line(gym.Env):
-    """One number to be pushed to 0; actions in [-2, 2]."""
-
-    observation_space = gym.spaces.Box(-np.inf, np.inf, (1,), np.float64)
-    action_space = gym.spaces.Box(-2.0, 2.0, (1,))
-
-    def reset(self, *, seed=None, options=None):
-        super().reset(seed=seed)
-        self.x, self.steps = self.np_random.uniform(-1, 1), 0
-        return np.array([self.x]), {}
-
-    def step(self, action):
-        self.x = float(np.clip(self.x + 0.2 * action[0], -2, 2))
-        self.steps += 1
-        return np.array([self.x]), -abs(self.x), False, self.steps >= 10, {}
-
-
-class NestedLine(Line):
-    observation_space = gym.spaces.Dict({"x": Line.observation_space})
-
-    def reset(self, **kwargs):
-        observation, info = super().reset(**kwargs)
-        return {"x": observation}, info
-
-    def step(self, action):
-        observation, *rest = super().step(action)
-        return {"x": observation}, *rest
-
-
-def random_data(rows=400, seed=0):
-    env, rng = Line(), np.random.default_rng(seed)
-    observation, _ = env.reset(seed=seed)
-    columns = {k: [] for k in ("observations", "actions", "rewards", "next_observations",
-                               "terminations", "truncations")}  # fmt: skip
-    for _ in range(rows):
-        action = rng.uniform(-2, 2, 1)
-        following, reward, terminated, truncated, _ = env.step(action)
-        row = (observation, action, reward, following, terminated, truncated)
-        for column, value in zip(columns.values(), row, strict=True):
-            column.append(value)
-        observation = env.reset()[0] if truncated else following
-    return OfflineDataset(**{k: np.array(v) for k, v in columns.items()})
 
 
 def test_expectile_loss_by_hand():
@@ -122,8 +77,8 @@ def test_polyak_moves_by_its_share():
     assert target[0].tolist() == [0.25, 0.25]
 
 
-def test_one_update_does_what_the_equations_say():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), **SMALL)
+def test_one_update_does_what_the_equations_say(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), **SMALL)
     batch = model.sample_batch(32)
     before = {k: v.clone() for k, v in model.policy.state_dict().items()}
     with torch.no_grad():
@@ -138,8 +93,8 @@ def test_one_update_does_what_the_equations_say():
     assert all((before[k] != after[k]).any() for k in after if k.startswith("value.net"))
 
 
-def test_offline_learning_finds_the_way_to_zero():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(1500), learning_rate=5e-3,
+def test_offline_learning_finds_the_way_to_zero(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(1500), learning_rate=5e-3,
                 gamma=0.5, beta=30.0, **SMALL)  # fmt: skip
     model.pretrain(300)
     left, right = (model.predict(np.array([x]), deterministic=True)[0][0] for x in (1.0, -1.0))
@@ -147,8 +102,8 @@ def test_offline_learning_finds_the_way_to_zero():
     assert model.num_timesteps == 0
 
 
-def test_the_actors_rate_decays_offline_and_not_online():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), **SMALL)
+def test_the_actors_rate_decays_offline_and_not_online(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), **SMALL)
     model.pretrain(10)
     last = model.actor.optimizer.param_groups[0]["lr"]
     assert last == pytest.approx(3e-4 * losses.cosine_share(9, 10))
@@ -157,17 +112,19 @@ def test_the_actors_rate_decays_offline_and_not_online():
     assert model.actor.optimizer.param_groups[0]["lr"] == 3e-4
 
 
-def test_fine_tuning_draws_from_all_rows_alike():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(100), **SMALL)
+def test_fine_tuning_draws_from_all_rows_alike(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(100), **SMALL)
     model.learn(100)
     assert model.sample_batch(32).n_offline == 16
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), offline_fraction=0.25, **SMALL)
+    model = IQL(
+        "MlpPolicy", line.Env(), offline_dataset=line.data(), offline_fraction=0.25, **SMALL
+    )
     model.learn(40)
     assert model.sample_batch(32).n_offline == 8
 
 
-def test_the_first_learn_pretrains_when_asked():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), pretrain_steps=7, **SMALL)
+def test_the_first_learn_pretrains_when_asked(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), pretrain_steps=7, **SMALL)
     model.learn(10)
     steps = model._n_updates
     assert steps == 7 + 10
@@ -175,8 +132,8 @@ def test_the_first_learn_pretrains_when_asked():
     assert model._n_updates == steps + 10
 
 
-def test_rewards_of_both_sources_are_transformed():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), reward_scale=0.0,
+def test_rewards_of_both_sources_are_transformed(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), reward_scale=0.0,
                 reward_bias=-1.0, gamma=0.0, learning_rate=1e-2, **SMALL)  # fmt: skip
     model.pretrain(150)
     batch = model.sample_batch(64)
@@ -184,42 +141,42 @@ def test_rewards_of_both_sources_are_transformed():
     np.testing.assert_allclose(values.detach(), -1.0, atol=0.1)
 
 
-def test_actions_come_in_the_units_of_the_action_space():
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), **SMALL)
+def test_actions_come_in_the_units_of_the_action_space(line):
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), **SMALL)
     actions = np.concatenate([model.predict(np.array([0.5]))[0] for _ in range(50)])
     assert np.abs(actions).max() > 1.0 and np.abs(actions).max() <= 2.0
     assert model.replay_buffer.offline_rows[:, model.replay_buffer.layout.actions].abs().max() <= 1
 
 
 @pytest.mark.parametrize("n_envs", [1, 3])
-def test_it_learns_online_without_data_in_any_number_of_environments(n_envs):
-    model = IQL("MlpPolicy", DummyVecEnv([Line] * n_envs), learning_starts=12, **SMALL)
+def test_it_learns_online_without_data_in_any_number_of_environments(n_envs, line):
+    model = IQL("MlpPolicy", DummyVecEnv([line.Env] * n_envs), learning_starts=12, **SMALL)
     model.learn(48)
     assert model.num_timesteps == 48
     with pytest.raises(ScenarioError, match="offline_dataset"):
         model.pretrain(1)
 
 
-def test_dictionary_observations():
-    flat = random_data()
+def test_dictionary_observations(line):
+    flat = line.data()
     nested = OfflineDataset(
         observations={"x": flat.observations}, next_observations={"x": flat.next_observations},
         actions=flat.actions, rewards=flat.rewards, terminations=flat.terminations,
         truncations=flat.truncations,
     )  # fmt: skip
-    model = IQL("MultiInputPolicy", NestedLine(), offline_dataset=nested, **SMALL)
+    model = IQL("MultiInputPolicy", line.Nested(), offline_dataset=nested, **SMALL)
     model.pretrain(5).learn(20)
 
 
-def test_normalised_observations():
-    env = VecNormalize(DummyVecEnv([Line]))
-    IQL("MlpPolicy", env, offline_dataset=random_data(), **SMALL).learn(30)
+def test_normalised_observations(line):
+    env = VecNormalize(DummyVecEnv([line.Env]))
+    IQL("MlpPolicy", env, offline_dataset=line.data(), **SMALL).learn(30)
 
 
-def test_saving_keeps_predictions_and_leaves_the_data_behind(tmp_path):
+def test_saving_keeps_predictions_and_leaves_the_data_behind(tmp_path, line):
     sizes = []
     for rows in (50, 800):
-        model = IQL("MlpPolicy", Line(), offline_dataset=random_data(rows), **SMALL)
+        model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(rows), **SMALL)
         model.pretrain(5)
         model.learn(10)
         model.save(tmp_path / f"{rows}.zip")
@@ -229,15 +186,15 @@ def test_saving_keeps_predictions_and_leaves_the_data_behind(tmp_path):
     expected = model.predict(seen, deterministic=True)[0]
     again = IQL.load(tmp_path / "800.zip")
     np.testing.assert_array_equal(again.predict(seen, deterministic=True)[0], expected)
-    resumed = IQL.load(tmp_path / "800.zip", env=Line(), offline_dataset=random_data())
+    resumed = IQL.load(tmp_path / "800.zip", env=line.Env(), offline_dataset=line.data())
     resumed.pretrain(3)
     other = resumed.get_parameters()
     resumed.set_parameters(other)
 
 
-def test_the_same_seed_gives_the_same_weights():
+def test_the_same_seed_gives_the_same_weights(line):
     def weights():
-        model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), **SMALL)
+        model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), **SMALL)
         model.pretrain(10)
         model.learn(20)
         return torch.cat([p.flatten() for p in model.policy.parameters()])
@@ -245,29 +202,29 @@ def test_the_same_seed_gives_the_same_weights():
     assert torch.equal(weights(), weights())
 
 
-def test_a_callback_can_stop_pretraining():
+def test_a_callback_can_stop_pretraining(line):
     class Stop(BaseCallback):
         def _on_step(self):
             return self.n_calls < 3
 
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), **SMALL)
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), **SMALL)
     model.pretrain(50, Stop())
     assert model._n_updates == 3
 
 
-def test_dropout_acts_in_training_only():
+def test_dropout_acts_in_training_only(line):
     kwargs = {**SMALL, "policy_kwargs": {"net_arch": [16], "dropout": 0.5}}
-    model = IQL("MlpPolicy", Line(), offline_dataset=random_data(), **kwargs)
+    model = IQL("MlpPolicy", line.Env(), offline_dataset=line.data(), **kwargs)
     model.pretrain(2)
     seen = np.array([[0.3]])
     assert model.predict(seen, deterministic=True)[0] == model.predict(seen, deterministic=True)[0]
 
 
-def test_bad_options_are_refused():
+def test_bad_options_are_refused(line):
     with pytest.raises(ScenarioError, match=r"expectile is 1\.0"):
-        IQL("MlpPolicy", Line(), expectile=1.0)
+        IQL("MlpPolicy", line.Env(), expectile=1.0)
     with pytest.raises(ScenarioError, match="use_sde"):
-        IQL("MlpPolicy", Line(), use_sde=True)
+        IQL("MlpPolicy", line.Env(), use_sde=True)
 
 
 def test_it_is_registered_with_a_preset():

@@ -7,9 +7,10 @@ import numpy as np
 import pytest
 
 from hybridrl.benchmarks import comblock
-from hybridrl.benchmarks.comblock import Point, _read, train_cell
+from hybridrl.benchmarks.comblock import Point, train_cell
 from hybridrl.benchmarks.comblock_tables import first_above, plots, tables
 from hybridrl.benchmarks.results import ResultRow, read_results
+from hybridrl.benchmarks.rows_file import read_rows
 from hybridrl.benchmarks.runner import make_request
 from hybridrl.benchmarks.speed import measure
 from hybridrl.benchmarks.suites import SUITES
@@ -78,7 +79,7 @@ def trial(agent, env="H5", steps=2000):
 @pytest.mark.parametrize("agent", ["hnpg-offline", "hyq"])
 def test_a_trial_leaves_its_curve(agent, tmp_path):
     values = train_cell(trial(agent, steps=1000), tmp_path)
-    (point,) = _read(tmp_path / "curve.csv")
+    (point,) = read_rows(tmp_path / "curve.csv", Point)
     assert point.steps == 1000 and 0 <= values["success"] <= 1
     assert values["steps"] == (0 if agent == "hnpg-offline" else 1000)
 
@@ -88,11 +89,11 @@ def test_an_interrupted_trial_goes_on_to_the_same_end(tmp_path, monkeypatch):
     first = dataclasses.replace(trial("hnpg"), settings={"steps": 1000, "episodes": 50})
     monkeypatch.setattr(comblock, "FINAL", 1)  # what an interruption leaves out
     train_cell(first, tmp_path / "parts")
-    points = _read(tmp_path / "parts" / "curve.csv")
+    points = read_rows(tmp_path / "parts" / "curve.csv", Point)
     monkeypatch.setattr(comblock, "FINAL", 1000)
     assert len(points) == 1
     resumed = train_cell(trial("hnpg"), tmp_path / "parts")
-    assert len(_read(tmp_path / "parts" / "curve.csv")) == 2
+    assert len(read_rows(tmp_path / "parts" / "curve.csv", Point)) == 2
     assert 0 <= resumed["success"] <= 1 and resumed["steps"] == whole["steps"] == 2000
 
 

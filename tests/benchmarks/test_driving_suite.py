@@ -4,12 +4,13 @@ import numpy as np
 import pytest
 
 from hybridrl.agents.registry import resolve
-from hybridrl.benchmarks.driving import EPISODES, metrics, read_drives, summarise, trials, variant
+from hybridrl.benchmarks.driving import EPISODES, metrics, summarise, trials, variant
 from hybridrl.benchmarks.driving_drivers import LEARNERS, TEACHERS, TRIVIAL, training_of, untrained
 from hybridrl.benchmarks.driving_rollouts import Drive, drive
 from hybridrl.benchmarks.driving_tables import interval, plots, tables
 from hybridrl.benchmarks.metrics import wilson
 from hybridrl.benchmarks.results import ResultRow
+from hybridrl.benchmarks.rows_file import read_rows
 from hybridrl.benchmarks.runner import make_request
 from hybridrl.benchmarks.runs import execute
 from hybridrl.benchmarks.suites import SUITES
@@ -106,7 +107,7 @@ def test_trials_run_are_skipped_when_done_and_give_rows(tmp_path):
     rows = summarise(results, tmp_path)
     assert {r.agent for r in rows} == {"rule", "attention-ppo", "ppo"}
     assert max(r.steps for r in rows if r.agent == "rule") == 0
-    kept = read_drives(made[0].folder(tmp_path) / EPISODES)
+    kept = read_rows(made[0].folder(tmp_path) / EPISODES, Drive)
     assert np.mean([d.outcome == "success" for d in kept]) == next(
         r.value for r in rows if (r.agent, r.metric) == ("rule", "success")
     )

@@ -10,8 +10,8 @@ from hybridrl.benchmarks.evaluate import (
     RandomPolicy,
     evaluate_one,
     summary,
-    write_episodes,
 )
+from hybridrl.benchmarks.rows_file import write_rows
 
 
 class Corridor(gym.Env):
@@ -79,7 +79,7 @@ def test_the_summary_has_a_success_rate_only_where_success_is_defined():
 
 
 def test_episodes_are_written_a_row_each(tmp_path):
-    write_episodes(tmp_path / "e.csv", list(evaluate_one(Two(), Corridor(), episodes=2)))
+    write_rows(tmp_path / "e.csv", EpisodeRecord, evaluate_one(Two(), Corridor(), episodes=2))
     lines = (tmp_path / "e.csv").read_text().splitlines()
     assert lines[0] == "timestep,episode,seed,episode_return,length,success,outcome"
     assert len(lines) == 3

@@ -9,11 +9,11 @@ import pytest
 from hybridrl.benchmarks import gap, gap_mujoco, gap_pendulum, gap_size
 from hybridrl.benchmarks.gap import Evaluation, RealGuard
 from hybridrl.benchmarks.gap_tables import tables
+from hybridrl.benchmarks.rows_file import read_rows, write_rows
 from hybridrl.benchmarks.runner import make_request, run_suite
 from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.envs.gap.env import GapEnv
 from hybridrl.envs.gap.pendulum import GapPendulumEnv, GapPendulumVectorEnv
-from hybridrl.planners.errors import ScenarioError
 
 
 def request(suite, **chosen):
@@ -30,7 +30,7 @@ def done(env, method, root, values, suite="gap-pendulum", seeds=(0, 1, 2)):
         for updates in (3, 9)
         for episode, value in enumerate(episodes)
     ]
-    gap.write_evaluations(config.folder(root) / "evaluations.csv", found)
+    write_rows(config.folder(root) / "evaluations.csv", Evaluation, found)
     facts = {"sim_steps": 12, "real_steps_training": 0, "real_steps_evaluation": 40}
     return RunResult(config=config, status="done", values=facts, wall_s=6.0)
 
@@ -90,17 +90,6 @@ def test_data_are_real_rows_of_actions_that_are_held():
     assert np.flatnonzero(data.truncations).tolist() == [199]
     other = gap_pendulum.random_rows(230, seed=5)
     assert not np.array_equal(data.actions, other.actions)
-
-
-def test_evaluations_survive_the_disk_and_other_columns_are_refused(tmp_path):
-    file = tmp_path / "evaluations.csv"
-    assert gap.read_evaluations(file) == []
-    rows = [Evaluation("h2o", 0, 10, 0, -1.5), Evaluation("h2o", 1, 10, 0, 2.0)]
-    gap.write_evaluations(file, rows)
-    assert gap.read_evaluations(file) == rows
-    file.write_text("a,b\n1,2\n")
-    with pytest.raises(ScenarioError, match="columns"):
-        gap.read_evaluations(file)
 
 
 def test_long_rows_hold_the_last_evaluation_the_curve_and_the_count(tmp_path):
@@ -215,5 +204,5 @@ def test_an_interrupted_cell_goes_on_and_ends_as_if_it_had_not_been(tmp_path, mo
         gap_mujoco.train_cell(config, tmp_path / "cut")
     again = gap_mujoco.train_cell(config, tmp_path / "cut")
     assert len(calls) == 3 and again["sim_steps"] == whole["sim_steps"] == 1006
-    read = [gap.read_evaluations(tmp_path / name / "evaluations.csv") for name in ("whole", "cut")]
+    read = [read_rows(tmp_path / name / "evaluations.csv", Evaluation) for name in ("whole", "cut")]
     assert read[0] == read[1] and {e.updates for e in read[0]} == {3, 6}

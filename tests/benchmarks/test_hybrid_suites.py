@@ -5,16 +5,16 @@ import pytest
 import torch
 
 from hybridrl.benchmarks import hybrid_mujoco, hybrid_parking, hybrid_pendulum, moorl_ablation
-from hybridrl.benchmarks.hybrid_rows import CURVE, Score, read_scores, summarise, write_scores
+from hybridrl.benchmarks.hybrid_rows import CURVE, Score, summarise
 from hybridrl.benchmarks.hybrid_sparse import walks
 from hybridrl.benchmarks.hybrid_tables import paired, tables
 from hybridrl.benchmarks.hybrid_training import Row, Task, episode_scores, points_of, train_alone
+from hybridrl.benchmarks.rows_file import read_rows, write_rows
 from hybridrl.benchmarks.runner import make_request, run_suite
 from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.speed_hybrid import NormalisedLists
 from hybridrl.benchmarks.suites import SUITES, suite_module
 from hybridrl.envs.sparse.point import SparsePointEnv, SparsePointVectorEnv
-from hybridrl.planners.errors import ScenarioError
 
 torch.set_num_threads(1)
 HYBRID = [name for name in SUITES if name.startswith("hybrid-") or name == "moorl-ablation"]
@@ -33,7 +33,7 @@ def scores(values, method="moorl", seed=0):
 
 def result(tmp_path, found, **changes):
     config = RunConfig(**{**CONFIG.to_json(), **changes})
-    write_scores(config.folder(tmp_path) / "scores.csv", found)
+    write_rows(config.folder(tmp_path) / "scores.csv", Score, found)
     values = {"low": 0.0, "high": 10.0}
     return RunResult(config=config, status="done", values=values, wall_s=6.0)
 
@@ -73,16 +73,6 @@ def test_the_ablation_has_a_row_for_every_method():
 def test_evaluations_come_at_equal_distances_and_at_the_end():
     assert points_of(100, 4) == [25, 50, 75, 100]
     assert points_of(3, 10) == [1, 2, 3]
-
-
-def test_scores_are_written_and_read(tmp_path):
-    found = scores([1.0, 2.0])
-    write_scores(tmp_path / "scores.csv", found)
-    assert read_scores(tmp_path / "scores.csv") == found
-    assert read_scores(tmp_path / "none.csv") == []
-    (tmp_path / "scores.csv").write_text("a,b\n")
-    with pytest.raises(ScenarioError, match="columns"):
-        read_scores(tmp_path / "scores.csv")
 
 
 def test_long_rows_by_hand(tmp_path):
@@ -158,9 +148,9 @@ def test_an_interrupted_training_ends_with_the_scores_of_an_uninterrupted_one(tm
     counts = train_alone(config(24, 2), whole, task(), row, SMALL)
     train_alone(config(12, 1), parts, task(), row, SMALL)
     again = train_alone(config(24, 2), parts, task(), row, SMALL)
-    assert read_scores(parts / "scores.csv") == read_scores(whole / "scores.csv")
+    assert read_rows(parts / "scores.csv", Score) == read_rows(whole / "scores.csv", Score)
     assert again == counts and counts["updates"] > 20
-    first = read_scores(whole / "scores.csv")[0]
+    first = read_rows(whole / "scores.csv", Score)[0]
     assert (first.steps, first.updates) == (0, 4)  # after the offline half
 
 

@@ -5,8 +5,9 @@ import math
 import numpy as np
 
 from hybridrl.benchmarks import parking_beyond, runner
-from hybridrl.benchmarks.parking import read_episodes
+from hybridrl.benchmarks.parking import Episode
 from hybridrl.benchmarks.parking_beyond import DEMANDS, DRIVEN, LONG, run_chunk
+from hybridrl.benchmarks.rows_file import read_rows
 from hybridrl.benchmarks.suites import get_suite
 from hybridrl.envs.parking.config import make_config
 from hybridrl.envs.parking.vehicles import STANDARD
@@ -67,7 +68,7 @@ def test_a_path_that_ends_short_is_parked_by_overlap_and_not_by_pose(monkeypatch
     for env in ("default", "pose"):
         (trial,) = parking_beyond.trials(request(tmp_path, envs=env, agents="best-of"))
         run_chunk(trial, tmp_path)
-        (episode,) = read_episodes(tmp_path / "episodes.csv")
+        (episode,) = read_rows(tmp_path / "episodes.csv", Episode)
         clean[env] = episode.clean
         assert episode.found and episode.decisions == 4
     assert clean == {"default": True, "pose": False}

@@ -10,6 +10,7 @@ from hybridrl.benchmarks import parking, runner
 from hybridrl.benchmarks.parking import Episode, metrics
 from hybridrl.benchmarks.parking_tables import published_table
 from hybridrl.benchmarks.results import read_results
+from hybridrl.benchmarks.rows_file import read_rows
 from hybridrl.benchmarks.suites import SUITES, TIERS, get_suite, suite_module
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 from hybridrl.planners.registry import PLANNERS
@@ -101,7 +102,7 @@ def test_a_path_through_obstacles_counts_as_failure_in_its_own_column(fakes, tmp
 def test_episodes_survive_their_file(fakes, tmp_path):
     runner.run_suite(request(), tmp_path, engine="serial")
     (file,) = tmp_path.rglob("rs-any/**/episodes.csv")
-    episodes = parking.read_episodes(file)
+    episodes = read_rows(file, parking.Episode)
     assert [e.scene for e in episodes] == [f"normal-bay-0000{i}" for i in range(3)]
     assert {(e.found, e.clean, e.seconds, e.expansions) for e in episodes} == {
         (False, False, 0.25, 7)

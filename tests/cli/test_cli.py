@@ -36,7 +36,8 @@ def test_list_knows_every_registered_name(hybridrl, kind, key, names):
     done = hybridrl("list", kind, "--json")
     assert done.exit_code == 0
     assert [record[key] for record in json.loads(done.stdout)] == names
-    assert all(name in hybridrl("list", kind).stdout for name in names)
+    shown = hybridrl("list", kind).stdout
+    assert all(name in shown for name in names)
 
 
 def test_version_is_that_of_the_package(hybridrl):

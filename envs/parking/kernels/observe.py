@@ -140,7 +140,8 @@ def write_mask(row: Any, config: Any, counts: NDArray[np.int8], smooth: NDArray[
     if config.hope:
         postprocess(counts, smooth)
     else:
-        smooth[:] = counts[:ACTIONS]
+        for action in range(ACTIONS):
+            smooth[action] = counts[action]
     empty = True
     for action in range(ACTIONS):
         row.mask[action] = smooth[action] / SUBSTEPS

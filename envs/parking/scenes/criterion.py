@@ -138,8 +138,9 @@ def _touches(ring: Array, corners: Array) -> bool:
     length = max(math.hypot(ex, ey), 1e-12)
     cos, sin = ex / length, ey / length
     turned = np.empty_like(ring)
-    turned[:, 0] = cos * ring[:, 0] + sin * ring[:, 1]
-    turned[:, 1] = cos * ring[:, 1] - sin * ring[:, 0]
+    for k in range(len(ring)):
+        turned[k, 0] = cos * ring[k, 0] + sin * ring[k, 1]
+        turned[k, 1] = cos * ring[k, 1] - sin * ring[k, 0]
     box = _extent(corners, cos, sin)
     a = turned[len(turned) - 1]
     for b in turned:
@@ -215,7 +216,7 @@ def _bay_points(start: Array, goal: Array, body: Body) -> Array:
         u = body.front + (NEAR_EDGE if k < 2 else BAY_REACH)
         v = body.half_width if k % 2 else -body.half_width
         points[k, 0], points[k, 1] = place(goal[0], goal[1], goal[2], u, v)
-    points[4] = start[:2]
+    points[4, 0], points[4, 1] = start[0], start[1]
     return points
 
 
@@ -232,7 +233,7 @@ def _parallel_points(start: Array, goal: Array, body: Body) -> Array:
         points[k, 0], points[k, 1] = place(goal[0], goal[1], goal[2], u, v)
         v = body.half_width if k < 2 else -body.half_width
         points[4 + k, 0], points[4 + k, 1] = place(start[0], start[1], start[2], u, v)
-    points[8] = start[:2]
+    points[8, 0], points[8, 1] = start[0], start[1]
     return points
 
 

@@ -200,7 +200,9 @@ def cull(bounds: Array, quads: Array, kept: Array) -> int:
         xmin, xmax, ymin, ymax = shapes.upright_box(quads[m])
         beside = xmax < bounds[0] or xmin > bounds[1]
         if not (beside or ymax < bounds[2] or ymin > bounds[3]):
-            kept[count] = quads[m]
+            for corner in range(4):
+                for axis in range(2):
+                    kept[count, corner, axis] = quads[m, corner, axis]
             count += 1
     return count
 
