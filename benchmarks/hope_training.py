@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from hybridrl.agents.hope.network import HopeNetwork
-from hybridrl.agents.hope.weights import load_network
+from hybridrl.agents.hope.weights import load_network, read_weights
 from hybridrl.agents.hope.widen import widened
 from hybridrl.benchmarks.hope_rollouts import drive_all
 from hybridrl.envs.parking.config import ParkingOptions
@@ -120,7 +120,10 @@ def train(
     keywords = {"action_type": "discrete", "rs": "auto", "ego": True, **(env_kwargs or {})}
     env = make_vec("hybridrl/Parking-Mixed-v0", n_envs, seed, level=level, **keywords)
     model = HopePPO(env=env, seed=seed, **settings)
+    before: dict[str, Any] = {}
     if start_from is not None:
+        known = read_weights(start_from)[1]
+        before = {"before": {key: known[key] for key in ("samples", "sha256")}}
         inputs = model.policy.features_extractor.inputs
         if load_network(start_from).inputs < inputs:
             start_from = widened(start_from, inputs, out / "start")
@@ -130,7 +133,14 @@ def train(
     model.learn(samples, log_interval=10)
     wall = time.perf_counter() - began
     model.save(out / "model.zip")
-    facts = {"level": level, "seed": seed, "n_envs": n_envs, "wall_s": wall, "env": keywords}
+    facts = {
+        "level": level,
+        "seed": seed,
+        "n_envs": n_envs,
+        "wall_s": wall,
+        "env": keywords,
+        **before,
+    }
     save_weights(model, out, **facts)
     print(f"{samples} samples in {wall:.0f} s, {samples / wall:.0f} a second", flush=True)
     return out
