@@ -16,7 +16,7 @@ from hybridrl.benchmarks.runs import RunConfig, RunResult, execute
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 OnResult = Callable[[RunResult], None]
-ENGINES = ("serial", "processes")
+ENGINES = ("serial", "processes", "ray")
 
 # One thread a worker: the trials themselves are what runs in parallel.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
@@ -28,27 +28,33 @@ def run(
     engine: str = "processes",
     jobs: int = 2,
     on_result: OnResult = lambda result: None,
+    address: str | None = None,
 ) -> list[RunResult]:
     """Run trials; a failed one is reported in its place and the rest continue.
 
     Args:
         trials: What to do; what is done already is skipped.
         root: Folder of all run folders.
-        engine: ``serial`` or ``processes`` (a pool of spawned workers of one thread each).
+        engine: ``serial``, ``processes`` (a pool of spawned workers of one thread each) or
+            ``ray`` (the same on one machine or a cluster).
         jobs: Workers.
         on_result: Called in this process as results come in, in any order.
+        address: Of a running Ray cluster; one is started on this machine when ``None``.
 
     Returns:
         One result a trial, in the order of ``trials``.
 
     Raises:
         UnknownNameError: If there is no such engine.
-        ScenarioError: If ``jobs`` is below 1.
+        ScenarioError: If ``jobs`` is below 1, or another engine is given an address.
+        ImportError: If Ray is asked for and not installed.
     """
     if engine not in ENGINES:
         raise UnknownNameError("engine", engine, ENGINES)
     if jobs < 1:
         raise ScenarioError("jobs", jobs, "a number of processes, 1 or more")
+    if address is not None and engine != "ray":
+        raise ScenarioError("address", address, "--engine ray with it; no other engine has one")
     results: dict[int, RunResult] = {}
 
     def done(index: int, result: RunResult) -> None:
@@ -59,6 +65,10 @@ def run(
     if engine == "serial":
         for index, trial in pending:
             done(index, execute(trial, root))
+    elif engine == "ray":
+        from hybridrl.benchmarks.engine_ray import run_on_ray
+
+        run_on_ray(pending, Path(root), jobs, done, dict.fromkeys(_THREADS, "1"), address)
     else:
         with _single_threaded():
             _run_in_pools(pending, Path(root), jobs, done)

@@ -54,9 +54,13 @@ def iqm(values: ArrayLike) -> float:
     return float(flat[cut : flat.size - cut].mean())
 
 
+def _mean(values: Array) -> float:
+    return float(np.mean(values))
+
+
 def stratified_bootstrap(
     strata: Sequence[ArrayLike],
-    statistic: Callable[[Array], float] = lambda pooled: float(np.mean(pooled)),
+    statistic: Callable[[Array], float] = _mean,
     samples: int = 2000,
     level: float = 0.95,
     seed: int = 0,
@@ -79,6 +83,8 @@ def stratified_bootstrap(
     if not rows or any(not row.size for row in rows):
         raise ValueError("every stratum needs a value")
     rng = np.random.default_rng(seed)
+    if len(rows) == 1 and statistic is _mean:  # the same draws, all at once
+        return _interval(rng.choice(rows[0], (samples, rows[0].size)).mean(axis=1), level)
     draws = [
         statistic(np.concatenate([rng.choice(row, row.size) for row in rows]))
         for _ in range(samples)
@@ -104,13 +110,20 @@ def seed_bootstrap(
     if not rows or any(not row.size for row in rows):
         raise ValueError("every run needs an episode")
     rng = np.random.default_rng(seed)
-    draws = []
-    for _ in range(samples):
-        chosen = [rows[i] for i in rng.integers(len(rows), size=len(rows))]
-        draws.append(float(np.mean([rng.choice(row, row.size).mean() for row in chosen])))
+    count, sizes = len(rows), {row.size for row in rows}
+    draws = np.empty(samples)
+    if len(sizes) == 1:  # the same draws as below, an array at a time
+        values, size = np.stack(rows), sizes.pop()
+        for k in range(samples):
+            chosen = rng.integers(count, size=count)[:, None]
+            draws[k] = values[chosen, rng.integers(size, size=(count, size))].mean(axis=1).mean()
+        return _interval(draws, level)
+    for k in range(samples):
+        drawn = [rows[i] for i in rng.integers(count, size=count)]
+        draws[k] = np.mean([row[rng.integers(row.size, size=row.size)].mean() for row in drawn])
     return _interval(draws, level)
 
 
-def _interval(draws: Sequence[float], level: float) -> tuple[float, float]:
+def _interval(draws: Sequence[float] | Array, level: float) -> tuple[float, float]:
     low, high = np.quantile(draws, [(1 - level) / 2, (1 + level) / 2])
     return float(low), float(high)

@@ -10,7 +10,7 @@ from typing import Any, Protocol
 
 from hybridrl.benchmarks import engines
 from hybridrl.benchmarks.results import ResultRow, merge_results, read_results, write_results
-from hybridrl.benchmarks.runs import RunConfig, RunResult, finished
+from hybridrl.benchmarks.runs import RunConfig, RunResult, finished, taking_turns
 from hybridrl.benchmarks.suites import TIERS, Request, get_suite, suite_module
 from hybridrl.benchmarks.tables import Table
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
@@ -101,6 +101,7 @@ def run_suite(
     share: str | None = None,
     fresh: bool = False,
     progress: Progress | None = None,
+    address: str | None = None,
 ) -> Report:
     """Run what is missing of a request, add its rows to the long CSV and make its tables.
 
@@ -114,6 +115,7 @@ def run_suite(
             complete by now, so the last share to end makes the whole table.
         fresh: Forget what was done before.
         progress: Makes a bar for a number of trials; silent when ``None``.
+        address: Of a running Ray cluster, for that engine.
     """
     module = suite_module(request.suite)
     trials = module.trials(request)
@@ -127,14 +129,23 @@ def run_suite(
             if ticker is not None:
                 ticker.tick(f"{result.status}: {result.config.env} {result.config.agent}")
 
-        results = engines.run(mine, out, engine, jobs, tick)
+        results = engines.run(mine, out, engine, jobs, tick, address)
     known = {result.config.folder(out): result for result in results}
     every = [known.get(t.folder(out)) or finished(t, out) or _missing(t) for t in trials]
     rows = module.summarise(every, out)
     path = csv or out / f"{request.suite}.csv"
-    write_results(path, merge_results(read_results(path) if path.exists() else [], rows))
+    add_rows(path, rows)
     failed = [result for result in results if result.status == "failed"]
     return Report(rows, module.tables(rows), failed, path)
+
+
+def add_rows(path: Path, rows: Sequence[ResultRow]) -> None:
+    """Put rows into a long CSV in place of older ones of the same runs; others stay.
+
+    Several processes may do so at once: none loses the rows of another.
+    """
+    with taking_turns(path.parent):
+        write_results(path, merge_results(read_results(path) if path.exists() else [], rows))
 
 
 def report_from_csv(name: str, path: Path, variant: str | None = None) -> Report:
@@ -146,7 +157,7 @@ def report_from_csv(name: str, path: Path, variant: str | None = None) -> Report
         variant: Only this one, as in ``cpu-2s``, or only those of a tier, as in ``cpu``.
 
     Raises:
-        ScenarioError: If the file has no row of it.
+        ScenarioError: If the file has no row of it, or its rows give no tables.
     """
     get_suite(name)
     rows = [row for row in read_results(path) if row.suite == name]
@@ -155,7 +166,11 @@ def report_from_csv(name: str, path: Path, variant: str | None = None) -> Report
     if not chosen:
         raise ScenarioError(str(path), variant or name, f"a variant in the file: {variants}")
     rows = [row for row in rows if row.variant in chosen]
-    tables = [t for v in chosen for t in suite_module(name).tables(_of(rows, v))]
+    try:
+        tables = [t for v in chosen for t in suite_module(name).tables(_of(rows, v))]
+    except Exception as error:  # rows are missing, or say what the suite never says
+        found = f"{type(error).__name__}: {error}"
+        raise ScenarioError(str(path), found, f"all rows of runs of the suite {name}") from error
     return Report(rows, tables, [], path)
 
 

@@ -7,6 +7,7 @@ presence means "done"; a folder without it is run again, or continued where its 
 
 from __future__ import annotations
 
+import errno
 import importlib
 import json
 import os
@@ -16,11 +17,16 @@ import subprocess
 import time
 import traceback
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TextIO
+
+try:
+    import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 Work = Callable[["RunConfig", Path], dict[str, Any]]
 Status = Literal["done", "skipped", "failed"]
@@ -92,12 +98,25 @@ class RunResult:
 
 
 def execute(config: RunConfig, root: str | Path) -> RunResult:
-    """Do one trial unless it is done already; an exception becomes a failed result."""
-    folder = config.folder(root)
+    """Do one trial unless it is done already; an exception becomes a failed result.
+
+    Of several processes that are asked for the same trial, one does it, and those that come
+    meanwhile report it as failed.
+    """
     before = finished(config, root)
     if before is not None:
         return before
+    folder = config.folder(root)
     folder.mkdir(parents=True, exist_ok=True)
+    with _alone(folder) as alone:
+        if not alone:
+            error = "another process is at work in this run folder; wait for it, or end it"
+            return RunResult(config=config, status="failed", error=error)
+        # It may have been done between the look above and the lock.
+        return finished(config, root) or _work(config, folder)
+
+
+def _work(config: RunConfig, folder: Path) -> RunResult:
     for stale in (folder / "result.json", folder / "error.txt", *folder.glob("*.partial")):
         stale.unlink(missing_ok=True)
     source = provenance()
@@ -114,17 +133,55 @@ def execute(config: RunConfig, root: str | Path) -> RunResult:
     return RunResult(config=config, status="done", **outcome)
 
 
+@contextmanager
+def _alone(folder: Path) -> Iterator[bool]:
+    """Whether no other process holds this folder; if so, hold it until the end.
+
+    The lock belongs to the process, so a killed one leaves none; children do not inherit it.
+    """
+    if fcntl is None:
+        yield True
+        return
+    with (folder / ".lock").open("w") as file:
+        try:
+            fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            # A file system without locks is no reason not to work on it.
+            yield error.errno not in (errno.EACCES, errno.EAGAIN)
+            return
+        yield True
+
+
+@contextmanager
+def taking_turns(folder: Path) -> Iterator[None]:
+    """Wait until no other process changes a shared file of this folder, and hold it till the end.
+
+    Without effect where the file system has no such locks.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    if fcntl is None:
+        yield
+        return
+    place = os.open(folder, os.O_RDONLY)
+    try:
+        with suppress(OSError):
+            fcntl.flock(place, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(place)
+
+
 def finished(config: RunConfig, root: str | Path) -> RunResult | None:
-    """The stored result of a trial, or ``None`` where it is missing or had other settings."""
+    """The stored result of a trial; ``None`` where it is missing, damaged or of other settings."""
     folder = config.folder(root)
     try:
         asked = RunConfig.from_json(read_json(folder / "run.json"))
-        outcome = read_json(folder / "result.json")
-    except (OSError, ValueError, TypeError):
+        result = RunResult(config=config, status="skipped", **read_json(folder / "result.json"))
+    except (OSError, ValueError, TypeError, AttributeError):
         return None
     if (asked.settings, asked.work) != (config.settings, config.work):
         return None
-    return RunResult(config=config, status="skipped", **outcome)
+    return result if isinstance(result.values, dict) else None
 
 
 @contextmanager

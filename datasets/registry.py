@@ -128,6 +128,9 @@ def make_dataset(
     if fresh:
         shutil.rmtree(work, ignore_errors=True)
     elif (store_root() / target).exists():
+        if resume and work.exists():  # it was stored, and then stopped before it tidied up
+            _remove_work(work)
+            return target
         raise DatasetError("dataset", target, "a name that is not stored yet, or --fresh")
     elif work.exists() and not resume:
         raise DatasetError("dataset", f"unfinished: {target}", "--resume to go on, or --fresh")
@@ -138,11 +141,15 @@ def make_dataset(
         name, MakeOptions(seed=seed, rows=rows, episodes=episodes, work=work, progress=progress)
     )
     store(made, target, replace=fresh)
+    _remove_work(work)
+    return target
+
+
+def _remove_work(work: Path) -> None:
     shutil.rmtree(work, ignore_errors=True)
     for folder in (work.parent, *work.parent.relative_to(store_root()).parents[:-1]):
         with suppress(OSError):  # another one is under way there
             (store_root() / folder).rmdir()
-    return target
 
 
 def store(made: Made, name: str, replace: bool = False) -> Path:

@@ -14,6 +14,7 @@ import typer
 from hybridrl.cli_dataset import app as dataset_commands
 from hybridrl.cli_export import export
 from hybridrl.cli_parking import app as parking_commands
+from hybridrl.cli_report import benchmark_all, report
 from hybridrl.cli_storage import storage as storage_commands
 from hybridrl.cli_teacher import teacher as teacher_commands
 from hybridrl.console import (
@@ -121,7 +122,7 @@ def _short(answer: dict[str, Any]) -> dict[str, Any]:
 
 @app.command()
 def benchmark(
-    suite: Annotated[str, typer.Argument(help="A name of `list suites`.")],
+    suite: Annotated[str, typer.Argument(help="A name of `list suites`, or `all`.")],
     agents: Annotated[
         str | None, typer.Option("--agents", "--planners", help="Names between commas.")
     ] = None,
@@ -140,7 +141,8 @@ def benchmark(
     seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
     seed: Seed = 0,
     jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    engine: Annotated[str, typer.Option(help="serial or processes.")] = "processes",
+    engine: Annotated[str, typer.Option(help="serial, processes or ray.")] = "processes",
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
     shard: Annotated[str | None, typer.Option(help="Only the i-th of n shares: i/n.")] = None,
     render_only: Annotated[
         bool, typer.Option("--render-only", help="Print the tables of what was run before.")
@@ -164,6 +166,11 @@ def benchmark(
     form = "json" if as_json else form
     tables.require_format(form)
     tier = "smoke" if smoke else tier
+    if suite == "all":
+        given = (agents, envs, settings, csv, scenes, budget, plots, render_only, headline)
+        spread = {"engine": engine, "jobs": jobs, "share": shard, "address": address}
+        chosen = {"seeds": seeds, "seed": seed, "fresh": fresh}
+        return benchmark_all(given, tier or "quick", out, as_json, **spread, **chosen)
     if render_only:
         report = runner.report_from_csv(suite, runner.stored_csv(suite, csv, out), tier)
     else:
@@ -185,6 +192,7 @@ def benchmark(
             shard,
             fresh,
             progress,
+            address,
         )
     shown = report.tables[-1:] if headline else report.tables
     show(tables.render(shown, report.rows, form))
@@ -311,6 +319,7 @@ def speed(
 
 
 app.command()(export)
+app.command()(report)
 app.add_typer(dataset_commands, name="dataset")
 app.add_typer(parking_commands, name="parking")
 app.add_typer(storage_commands, name="storage")

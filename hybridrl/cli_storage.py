@@ -195,7 +195,7 @@ def compare(
     if as_json:
         show_records("runs", runs, True)
     if out:
-        import json
+        from hybridrl.benchmarks.runs import write_json
 
-        out.write_text(json.dumps(runs, indent=1))
+        write_json(out, runs)
         say(str(out))

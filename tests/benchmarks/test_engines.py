@@ -1,9 +1,14 @@
 """Trials on one process or several: results in order, failures contained, sharding complete."""
 
+import os
+import signal
 import subprocess
 import sys
+import threading
 import time
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -27,13 +32,28 @@ def deadly(config, folder):
     if config.settings["x"] == 2:
         os.kill(os.getpid(), signal.SIGKILL)
     return {}
+
+def mortal(config, folder):
+    (folder / "half").write_text("written before the end")
+    died = folder / "died"
+    if config.settings["x"] == 2 and not died.exists():
+        died.touch()
+        os.kill(os.getpid(), signal.SIGKILL)
+    return {"square": config.settings["x"] ** 2}
 """
 
 
+@pytest.fixture(scope="module")
+def work(tmp_path_factory):
+    """Folder of the module that holds the trials' work."""
+    folder = tmp_path_factory.mktemp("work")
+    (folder / "engine_work.py").write_text(WORK)
+    return folder
+
+
 @pytest.fixture
-def trials(tmp_path, monkeypatch):
-    (tmp_path / "engine_work.py").write_text(WORK)
-    monkeypatch.syspath_prepend(str(tmp_path))
+def trials(work, monkeypatch):
+    monkeypatch.syspath_prepend(str(work))
     return lambda name, count: [
         RunConfig(
             suite="toy", env=f"e{x}", agent="a", work=f"engine_work:{name}", settings={"x": x}
@@ -42,7 +62,25 @@ def trials(tmp_path, monkeypatch):
     ]
 
 
-@pytest.mark.parametrize("engine", engines.ENGINES)
+@pytest.fixture(scope="module")
+def cluster(work):
+    """One Ray for all tests: it takes ten seconds to start."""
+    ray = pytest.importorskip("ray", reason="needs the extra ray")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("RAY_USAGE_STATS_ENABLED", "0")
+        patch.setenv("PYTHONPATH", str(work))
+        ray.init("local", num_cpus=2, include_dashboard=False, logging_level="warning")
+        yield ray
+        ray.shutdown()
+
+
+@pytest.fixture(params=[pytest.param("ray", marks=pytest.mark.slow), "serial", "processes"])
+def engine(request):
+    if request.param == "ray":
+        request.getfixturevalue("cluster")
+    return request.param
+
+
 def test_results_come_in_the_order_of_the_trials(trials, tmp_path, engine):
     seen = []
     results = engines.run(trials("square", 5), tmp_path, engine, 2, seen.append)
@@ -55,7 +93,6 @@ def test_workers_have_one_thread_each(trials, tmp_path):
     assert {r.values["threads"] for r in results} == {"1"}
 
 
-@pytest.mark.parametrize("engine", engines.ENGINES)
 def test_a_failing_trial_does_not_stop_the_others(trials, tmp_path, engine):
     results = engines.run(trials("odd", 4), tmp_path, engine, 2)
     assert [r.status for r in results] == ["done", "failed", "done", "failed"]
@@ -66,6 +103,80 @@ def test_a_worker_that_dies_takes_only_its_own_trial_with_it(trials, tmp_path):
     results = engines.run(trials("deadly", 5), tmp_path, "processes", 2)
     assert [r.status for r in results].count("failed") == 1
     assert (results[2].status, "died" in results[2].error) == ("failed", True)
+
+
+@pytest.mark.slow
+def test_ray_gives_up_a_trial_whose_worker_always_dies_and_only_that(trials, tmp_path, cluster):
+    results = engines.run(trials("deadly", 4), tmp_path, "ray", 2)
+    assert [r.status for r in results] == ["done", "done", "failed", "done"]
+    assert "died 3 times" in results[2].error
+
+
+@pytest.mark.slow
+def test_ray_starts_a_trial_again_whose_worker_died_in_the_middle(trials, tmp_path, cluster):
+    results = engines.run(trials("mortal", 4), tmp_path, "ray", 2)
+    assert [r.values["square"] for r in results] == [0, 1, 4, 9]
+    assert (results[2].config.folder(tmp_path) / "died").exists()
+
+
+@pytest.mark.slow
+def test_a_suite_on_ray_with_a_killed_worker_gives_the_table_of_the_serial_engine(
+    tmp_path, cluster
+):
+    from hybridrl.benchmarks import runner
+
+    killed = []
+
+    @contextmanager
+    def killing(total):
+        thread = threading.Thread(target=kill_a_worker, args=(killed,), daemon=True)
+        thread.start()
+        yield SimpleNamespace(tick=lambda text: None)
+
+    def rows(engine, progress=None):
+        request = runner.make_request("comblock", "smoke", "hnpg,ppo", "H5", 2)
+        report = runner.run_suite(
+            request, tmp_path / engine, engine=engine, jobs=2, progress=progress
+        )
+        assert not report.failed
+        timed = ("cpu_s", "cpu_s_to_half", "cpu_s_to_most")
+        return [str(r._replace(wall_s=0.0)) for r in report.rows if r.metric not in timed]
+
+    assert rows("ray", killing) == rows("serial")
+    assert len(killed) == 1
+
+
+def kill_a_worker(killed):
+    """SIGKILL to the first of this process's own Ray workers that is a second into a trial."""
+    deadline = time.monotonic() + 300
+    while not killed and time.monotonic() < deadline:
+        for place in Path("/proc").glob("[0-9]*"):
+            with suppress(OSError):
+                if "_trial" in (place / "comm").read_text() and _is_mine(int(place.name)):
+                    time.sleep(1.0)
+                    os.kill(int(place.name), signal.SIGKILL)
+                    killed.append(int(place.name))
+                    break
+        time.sleep(0.02)
+
+
+def _is_mine(pid):
+    while pid > 1:
+        if pid == os.getpid():
+            return True
+        pid = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    return False
+
+
+def test_without_ray_the_error_names_the_extra(tmp_path, monkeypatch):
+    monkeypatch.setitem(sys.modules, "ray", None)
+    with pytest.raises(ImportError, match=r"hybridrl\[ray\]"):
+        engines.run([], tmp_path, "ray")
+
+
+def test_an_address_is_refused_by_engines_that_have_none(tmp_path):
+    with pytest.raises(ScenarioError, match="--engine ray"):
+        engines.run([], tmp_path, "serial", address="auto")
 
 
 def test_workers_end_when_their_parent_is_killed(tmp_path):

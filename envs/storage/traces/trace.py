@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -108,22 +109,27 @@ class Trace:
         return records
 
     def save(self, path: str | Path) -> Path:
-        """Write the trace as a compressed ``.npz`` file, without pickles."""
+        """Write the trace as a compressed ``.npz`` file without pickles, whole or not at all."""
         optional = {"response_us": self.response_us, "page_map": self.page_map}
         path = Path(path)
-        with path.open("wb") as file:
-            np.savez_compressed(
-                file,
-                t_us=self.t_us,
-                page=self.page,
-                npages=self.npages,
-                write=self.write,
-                name=np.array(self.name),
-                timed=np.array(self.timed),
-                pages=np.array(-1 if self.pages is None else self.pages),
-                notes=np.array(self.notes, dtype=np.str_),
-                **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
-            )
+        partial = path.with_name(f"{path.name}.{os.getpid()}.partial")
+        try:
+            with partial.open("wb") as file:
+                np.savez_compressed(
+                    file,
+                    t_us=self.t_us,
+                    page=self.page,
+                    npages=self.npages,
+                    write=self.write,
+                    name=np.array(self.name),
+                    timed=np.array(self.timed),
+                    pages=np.array(-1 if self.pages is None else self.pages),
+                    notes=np.array(self.notes, dtype=np.str_),
+                    **{key: value for key, value in optional.items() if value is not None},  # type: ignore[arg-type]
+                )
+            partial.replace(path)
+        finally:
+            partial.unlink(missing_ok=True)
         return path
 
     @staticmethod
