@@ -22,7 +22,7 @@ class Learner(NamedTuple):
 
     Args:
         agent: Registered.
-        settings: Over those of the preset; ``guidance`` is merged key by key.
+        settings: Over those of the preset; mappings in it are merged key by key.
         budget: Name of the tier's setting that tells how many steps.
         observation: ``dict``, or ``flat`` for networks that know no rows.
     """
@@ -33,14 +33,17 @@ class Learner(NamedTuple):
     observation: str = "dict"
 
 
+_TRAFFIC = {"simulation_frequency": 5, "limit_ends": True}
 _PPO = {
-    "n_envs": 64,
-    "n_steps": 32,
+    "n_envs": 128,
+    "n_steps": 16,
     "batch_size": 512,
-    "n_epochs": 4,
+    "n_epochs": 3,
     "gamma": 0.97,
-    "ent_coef": 0.01,
-    "learning_rate": 7e-4,
+    "ent_coef": 0.02,
+    "vf_coef": 0.05,
+    "learning_rate": 1e-3,
+    "env_kwargs": _TRAFFIC,
 }
 LEARNERS: dict[str, Learner] = {
     "tell-drive": Learner(),
@@ -75,10 +78,13 @@ def training_of(config: RunConfig) -> RunConfig:
     env = f"hybridrl/Driving-{config.env.capitalize()}-v0"
     settings = resolve(chosen.agent, env, chosen.settings)
     preset = resolve(chosen.agent, env)
-    if "guidance" in chosen.settings:
-        settings["guidance"] = {**preset.get("guidance", {}), **chosen.settings["guidance"]}
+    for key in ("guidance", "policy_kwargs"):
+        if key in chosen.settings:
+            settings[key] = {**preset.get(key, {}), **chosen.settings[key]}
     settings |= {**config.settings["over"], "total_timesteps": config.settings["steps"]}
     kwargs = {**settings.get("env_kwargs", {}), "observation": chosen.observation}
+    if chosen.observation == "flat":
+        kwargs.pop("clock", None)
     complete = {**settings, "env_kwargs": kwargs, "device": "cpu", "tensorboard": False}
     return replace(config, agent=chosen.agent, env=env, settings=complete)
 
@@ -102,10 +108,15 @@ def trained(config: RunConfig, folder: Path) -> tuple[Act, int]:
     flat = LEARNERS[config.agent].observation == "flat"
 
     def act(seen: dict[str, Any], arrays: Any, rows: Any) -> NDArray[np.int64]:
-        shown = seen["rows"].reshape(len(rows), -1) if flat else seen
+        shown = seen["rows"].reshape(len(rows), -1) if flat else _known(model, seen)
         return np.asarray(model.predict(shown, deterministic=True)[0], np.int64)
 
     return act, steps
+
+
+def _known(model: Any, seen: dict[str, Any]) -> dict[str, Any]:
+    """Those parts of an observation that a model was made for."""
+    return {key: seen[key] for key in model.observation_space.spaces}
 
 
 def untrained(name: str, scenario: str, seed: int) -> Act:
@@ -122,7 +133,9 @@ def untrained(name: str, scenario: str, seed: int) -> Act:
         from hybridrl.agents.tell_drive.weights import shipped_policy
 
         policy = shipped_policy(scenario)
-        return lambda seen, arrays, rows: np.asarray(policy.predict(seen, deterministic=True)[0])
+        return lambda seen, arrays, rows: np.asarray(
+            policy.predict(_known(policy, seen), deterministic=True)[0]
+        )
     raise UnknownNameError("driver", name, (*TRIVIAL, *TEACHERS, SHIPPED, *LEARNERS))
 
 

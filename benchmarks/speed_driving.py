@@ -1,4 +1,4 @@
-"""What ``hybridrl speed driving`` times: decisions of our scenes beside highway-env's own.
+"""What ``hybridrl speed driving`` times: decisions of our scenes and of the shipped student.
 
 Both sides draw the same traffic at 15 simulation steps a decision, observe and score, with random
 actions and the resets these cause. The peer is highway-env with its own observation and reward.
@@ -20,8 +20,11 @@ ROWS = 64
 
 
 def driving_subjects(seed: int) -> list[Subject]:
-    """Decisions a second of every scene: a vector of 64, one environment, highway-env."""
-    subjects = []
+    """Decisions a second of every scene: a vector of 64, one environment, highway-env; a student's.
+
+    The shipped student is asked about one observation at a time, as when it drives.
+    """
+    subjects = [Subject("shipped student", "decisions", _student(seed))]
     for scenario in SCENARIOS:
         peer = f"highway-env, {scenario}"
         subjects += [
@@ -34,6 +37,21 @@ def driving_subjects(seed: int) -> list[Subject]:
 
 def _id(scenario: str) -> str:
     return f"hybridrl/Driving-{scenario.capitalize()}-v0"
+
+
+def _student(seed: int) -> Callable[[], int]:
+    from hybridrl.agents.tell_drive.weights import shipped_policy
+
+    policy = shipped_policy("intersection")
+    policy.observation_space.seed(seed)
+    seen = policy.observation_space.sample()
+
+    def work(count: int = 20) -> int:
+        for _ in range(count):
+            policy.predict(seen, deterministic=True)
+        return count
+
+    return work
 
 
 def _vector(scenario: str, seed: int) -> Callable[[], int]:

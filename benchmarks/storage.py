@@ -37,6 +37,10 @@ AGENTS: dict[str, tuple[str, dict[str, Any]]] = {
     "harmonia-blind": ("Harmonia", {"coordination": False}),
     "harmonia-cold": ("Harmonia", {"warmup": "none"}),
     "harmonia-default": ("Harmonia", {"profile": "default"}),
+    "harmonia-default-place": ("Harmonia", {"profile": "default", "migration": "none"}),
+    "harmonia-default-move": ("Harmonia", {"profile": "default", "placement": "cde"}),
+    "harmonia-default-blind": ("Harmonia", {"profile": "default", "coordination": False}),
+    "harmonia-default-bare": ("Harmonia", {"profile": "default", "prior": False}),
 }
 # What is kept of a run's numbers; where a system lacks a device its numbers are missing.
 KEPT = (
@@ -61,8 +65,8 @@ KEPT = (
 
 
 def variant(tier: str, settings: dict[str, Any]) -> str:
-    """Tier and size, as in ``cpu-x1``."""
-    return f"{tier}-x{settings['scale']:g}"
+    """Tier and size, as in ``cpu-x1-n100000``: longer workloads are scaled to so many requests."""
+    return f"{tier}-x{settings['scale']:g}-n{settings['requests']}"
 
 
 def trials(request: Request) -> list[RunConfig]:
@@ -75,6 +79,7 @@ def trials(request: Request) -> list[RunConfig]:
             seed=seed,
             settings={
                 "scale": request.settings["scale"],
+                "requests": request.settings["requests"],
                 "workloads": list(request.settings["workloads"]),
             },
         )
@@ -93,11 +98,15 @@ def run_policy(config: RunConfig, folder: Path) -> dict[str, Any]:
         done = {}
     for name in config.settings["workloads"]:
         if name not in done:
-            done[name] = run_workload(
-                config.agent, name, config.env, config.seed, config.settings["scale"]
-            )
+            scale = scale_of(name, config.settings["scale"], config.settings["requests"])
+            done[name] = run_workload(config.agent, name, config.env, config.seed, scale)
             write_json(file, done)
     return {"workloads": len(done)}
+
+
+def scale_of(workload: str, scale: float, requests: int) -> float:
+    """The scale of a workload, less where it would have more than so many requests."""
+    return min(scale, requests / WORKLOADS[workload].requests)
 
 
 def run_workload(

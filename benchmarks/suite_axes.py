@@ -25,5 +25,7 @@ STORAGE_WORKLOADS = (
 STORAGE_POLICIES = (
     *("fast_only", "slow_only", "random", "cde", "hps", "lru_write", "lru_all", "lfu", "arc"),
     *("static_topk", "cde+hps", "lru_write+hps", "sibyl", "harmonia", "harmonia-default"),
-    *("harmonia-place", "harmonia-move", "harmonia-blind", "harmonia-cold", "oracle"),
+    *("harmonia-place", "harmonia-move", "harmonia-blind", "harmonia-cold"),
+    *("harmonia-default-place", "harmonia-default-move", "harmonia-default-blind"),
+    *("harmonia-default-bare", "archivist_like", "rnn_hss_like", "oracle"),
 )

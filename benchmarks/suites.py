@@ -337,7 +337,7 @@ SUITES: dict[str, Suite] = {
         tiers={
             "smoke": {"steps": 128, "dqn_steps": 128, "episodes": 2, **_DRIVING_SMOKE},
             "quick": {"steps": 100_000, "dqn_steps": 5_000, "episodes": 50, **_DRIVING},
-            "cpu": {"steps": 1_000_000, "dqn_steps": 20_000, "episodes": 100, **_DRIVING},
+            "cpu": {"steps": 400_000, "dqn_steps": 20_000, "episodes": 100, **_DRIVING},
             "full": {"steps": 4_000_000, "dqn_steps": 200_000, "episodes": 100, **_DRIVING},
         },
         seeds=5,
@@ -349,10 +349,10 @@ SUITES: dict[str, Suite] = {
         envs=STORAGE_SYSTEMS,
         agents=STORAGE_POLICIES,
         tiers={
-            "smoke": {"scale": 0.1, "workloads": ("stg_1", "web_1")},
-            "quick": {"scale": 0.1, "workloads": STORAGE_WORKLOADS},
-            "cpu": {"scale": 1.0, "workloads": STORAGE_WORKLOADS},
-            "full": {"scale": 4.0, "workloads": STORAGE_WORKLOADS},
+            "smoke": {"scale": 0.1, "requests": 10_000, "workloads": ("stg_1", "web_1")},
+            "quick": {"scale": 0.1, "requests": 100_000, "workloads": STORAGE_WORKLOADS},
+            "cpu": {"scale": 1.0, "requests": 100_000, "workloads": STORAGE_WORKLOADS},
+            "full": {"scale": 1.0, "requests": 10_000_000, "workloads": STORAGE_WORKLOADS},
         },
         seeds=3,
         reproduces="Harmonia (arXiv 2503.20507), Sibyl (arXiv 2205.07394)",

@@ -10,7 +10,7 @@ from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 TILE = 32  # batches are multiples of it
 OPTIMISERS = ("sgd", "adam", "rmsprop")
-HEADS = ("q", "c51")
+HEADS = ("q", "c51", "count")
 MAX_LAYERS = 4
 MAX_INPUTS = 16
 
@@ -23,7 +23,7 @@ class BrainSpec:
         bins: Number of bins of each input feature, 2 to 256; at most 16 features.
         actions: How many, 2 to 255.
         hidden: Widths of one to three hidden layers.
-        head: ``q`` or ``c51``.
+        head: ``q``, ``c51``, or ``count``: logarithms of expected counts, of small networks only.
         atoms: Of the ``c51`` head.
         v_min: Lowest return that ``c51`` can express.
         v_max: Highest one.
@@ -32,7 +32,8 @@ class BrainSpec:
         batch_size: A multiple of 32.
         capacity: Transitions in the replay memory.
         optimiser: ``adam``, ``rmsprop`` (centred) or ``sgd``.
-        huber: Where the loss turns linear; infinity gives half the squared error. Of ``q`` only.
+        huber: Where the loss turns linear; infinity gives half the squared error. With ``count``
+            the size of the negative binomial: much larger counts only count by their ratio.
         double: Whether the network in training chooses the action of the target (van Hasselt et
             al., 2016, arXiv:1509.06461).
         seed: Of weights, exploration and batches.
@@ -79,6 +80,7 @@ class BrainSpec:
             ("batch_size", batch, batch >= TILE and batch % TILE == 0, "32, 64, 96, ..."),
             ("capacity", self.capacity, self.capacity >= 1, "1 or more"),
             ("huber", self.huber, self.huber > 0, "above 0"),
+            ("head", self.head, self.head != "count" or self.small, "q for large networks"),
         )
         for name, value, good, expected in checks:
             if not good:
@@ -101,4 +103,4 @@ class BrainSpec:
         fits = all(
             w <= most for w, most in zip(self.widths, (INPUTS, HIDDEN, OUTPUTS), strict=False)
         )
-        return fits and self.head == "q" and len(self.hidden) == 1
+        return fits and self.head != "c51" and len(self.hidden) == 1

@@ -5,7 +5,8 @@ hold it, ask it for actions and train it without going back to Python. An observ
 *bins* (``uint8``); the input of the network is ``bin / (bins - 1)`` in [0, 1].
 
 The hidden activation is swish with a rational sigmoid. The head holds either one value an action,
-or the logits of ``atoms`` fixed returns an action (C51, Bellemare et al., 2017, arXiv:1707.06887).
+or the logits of ``atoms`` fixed returns an action (C51, Bellemare et al., 2017, arXiv:1707.06887),
+or the logarithm of an expected count an action, over an exposure that is given with the sample.
 Networks of at most 8 - 12 - 4 with values as their head take the unrolled path of
 :mod:`hybridrl.agents.common.small_q`. Training is in :mod:`hybridrl.agents.common.compiled_update`,
 the same updates with torch in :mod:`hybridrl.agents.common.torch_q`.
@@ -50,7 +51,7 @@ Bytes = NDArray[np.uint8]
 
 # Places in ``Brain.counts``; WIDTH and on: one a layer, inputs first; then places and actions.
 SIZE, HEAD, UPDATES, WRITTEN, ACTIONS, ATOMS, BATCH, OPTIMISER = range(8)
-DOUBLE, RNG, PARAMETERS, LAYERS, SMALL_NET, WAIT, WIDTH = range(8, 15)
+DOUBLE, RNG, PARAMETERS, LAYERS, SMALL_NET, WAIT, COUNT, WIDTH = range(8, 16)
 # Places in ``Brain.numbers``; behind the scales of the inputs are the parameters that act.
 RATE, EXPLORATION, BETA1, BETA2, SMALL, V_MIN, V_MAX, HUBER, SCALE = range(9)
 ACTING = SCALE + MAX_INPUTS
@@ -95,6 +96,7 @@ def make_brain(spec: BrainSpec) -> Brain:
     counts = np.zeros(CHOSEN + spec.batch_size + TILE, np.int64)
     counts[[ACTIONS, BATCH, DOUBLE]] = spec.actions, spec.batch_size, spec.double
     counts[[ATOMS, SMALL_NET]] = atoms, spec.small
+    counts[COUNT] = spec.head == "count"
     counts[OPTIMISER] = OPTIMISERS.index(spec.optimiser)
     counts[[PARAMETERS, LAYERS]] = size, len(widths) - 1
     counts[WIDTH : WIDTH + len(widths)] = widths
@@ -312,7 +314,11 @@ def new_wait(brain: Brain) -> None:
 def remember(
     brain: Brain, bins: Bytes, action: int, reward: float, next_bins: Bytes, discount: float
 ) -> None:
-    """Put a transition into the ring, over the oldest one when it is full."""
+    """Put a transition into the ring, over the oldest one when it is full.
+
+    With counts as the head, ``reward`` is what was counted and ``discount`` the logarithm of the
+    exposure: there is no next value.
+    """
     counts, memory = brain.counts, brain.memory
     at, columns = counts[HEAD], memory.shape[1] // 2
     for i in range(counts[WIDTH]):

@@ -19,6 +19,7 @@ from hybridrl.agents.common.compiled_q import (
     BETA1,
     BETA2,
     CHOSEN,
+    COUNT,
     DOUBLE,
     HUBER,
     LAYERS,
@@ -52,6 +53,8 @@ from hybridrl.agents.common.small_q import (
     sigmoid,
     small_values,
 )
+
+LOG_MOST = 20.0  # of an expected count
 
 
 @njit(**PLAIN)
@@ -92,7 +95,10 @@ def update(brain: Brain, chosen: Ints) -> float:
     """
     size = brain.counts[PARAMETERS]
     brain.numbers[ACTING + 2 * size : ACTING + 3 * size] = 0.0
-    loss = _add_small(brain, chosen) if brain.counts[SMALL_NET] else _add_tiles(brain, chosen)
+    if brain.counts[COUNT]:
+        loss = _add_counts(brain, chosen)
+    else:
+        loss = _add_small(brain, chosen) if brain.counts[SMALL_NET] else _add_tiles(brain, chosen)
     brain.counts[UPDATES] += 1
     _step(brain)
     return float(loss / len(chosen))
@@ -117,6 +123,35 @@ def _add_small(brain: Brain, chosen: Ints) -> float:
         size = min(abs(miss), bend)
         loss += size * (abs(miss) - 0.5 * size)
         e = min(bend, max(-bend, miss)) * share
+        errors = (
+            e if action == 0 else 0.0,
+            e if action == 1 else 0.0,
+            e if action == 2 else 0.0,
+            e if action == 3 else 0.0,
+        )
+        add_small_gradient(ours, x, errors)
+    return loss
+
+
+@njit(**PLAIN)
+def _add_counts(brain: Brain, chosen: Ints) -> float:
+    """Gradient of the negative binomial's likelihood; returns the sum of the losses.
+
+    With mean ``v = exp(output + log exposure)``, size ``k`` and count ``y`` the loss is
+    ``(1 + y / k) log(v + k) - (y / k) log v``, its derivative by the output ``(v - y) / (v + k)``.
+    """
+    numbers, memory = brain.numbers, brain.memory
+    ours, returns = numbers[ACTING + PADDED :], numbers[returns_at(brain) :]
+    size, share = numbers[HUBER], 1.0 / len(chosen)
+    loss = 0.0
+    for row in chosen:
+        x = inputs_of(numbers, memory[row])
+        action = memory[row, 2 * INPUTS]
+        log = one_of_four(small_values(ours, x), action) + returns[2 * row + 1]
+        log = min(LOG_MOST, max(-LOG_MOST, log))
+        value, count = np.exp(log), returns[2 * row]
+        loss += (1.0 + count / size) * np.log(value + size) - count / size * log
+        e = (value - count) / (value + size) * share
         errors = (
             e if action == 0 else 0.0,
             e if action == 1 else 0.0,

@@ -15,6 +15,7 @@ from hybridrl.agents.common.compiled_q import (
     ATOMS,
     BETA1,
     BETA2,
+    COUNT,
     DOUBLE,
     HUBER,
     LAYERS,
@@ -33,7 +34,7 @@ from hybridrl.agents.common.compiled_q import (
     returns_at,
     set_layers,
 )
-from hybridrl.agents.common.compiled_update import copy_weights
+from hybridrl.agents.common.compiled_update import LOG_MOST, copy_weights
 
 
 class _Swish(torch.autograd.Function):
@@ -75,6 +76,18 @@ def huber_loss(values: Tensor, targets: Tensor, bend: float) -> Tensor:
     miss = (values - targets).abs()
     size = miss.clamp(max=bend)
     return (size * (miss - 0.5 * size)).mean()
+
+
+def count_loss(logs: Tensor, counts: Tensor, size: float) -> Tensor:
+    """Mean negative binomial loss over its size, without what does not depend on the mean.
+
+    Args:
+        logs: Logarithms of the expected counts, ``(batch,)``.
+        counts: Observed ones, from 0, ``(batch,)``.
+        size: Of the distribution; infinity would be Poisson's.
+    """
+    means = logs.exp()
+    return ((1 + counts / size) * (means + size).log() - counts / size * logs).mean()
 
 
 def projected(rewards: Tensor, discounts: Tensor, probabilities: Tensor, support: Tensor) -> Tensor:
@@ -153,6 +166,9 @@ class TorchLearner:
         shape = (len(chosen), int(brain.counts[ACTIONS]), atoms)
         each = torch.arange(len(chosen))
         taken = self.network(now).reshape(shape)[each, actions]
+        if brain.counts[COUNT]:
+            logs = (taken[:, 0] + returns[:, 1]).clamp(-LOG_MOST, LOG_MOST)
+            return count_loss(logs, returns[:, 0], float(brain.numbers[HUBER]))
         with torch.no_grad():
             ahead = self.target(after).reshape(shape)
             judge = self.network(after).reshape(shape) if brain.counts[DOUBLE] else ahead

@@ -14,14 +14,10 @@ from hybridrl.agents.common.compiled_q import (
     EXPLORATION,
     Brain,
     act,
-    acting,
     greedy,
-    layers_of,
-    learned,
     make_brain,
     memory_bytes,
     new_wait,
-    set_layers,
 )
 from hybridrl.agents.common.storage_files import filled_brain, read_agent, write_agent
 from hybridrl.agents.harmonia.hooks import HOOKS
@@ -31,6 +27,9 @@ from hybridrl.agents.harmonia.state import (
     Minds,
     make_minds,
 )
+from hybridrl.agents.harmonia.worth import HOOKS as WORTH_HOOKS
+from hybridrl.agents.harmonia.worth_predict import Market, cheapest_devices, equal_values
+from hybridrl.agents.harmonia.worth_state import Worth, empty_worth, make_worth
 from hybridrl.envs.storage.config import HSSConfig
 from hybridrl.envs.storage.engine import HSSEngine
 from hybridrl.envs.storage.kernels.features import bins_of
@@ -87,6 +86,7 @@ class StorageAgent:
         self.env = env
         self.devices = 0
         self.brains: dict[str, Brain] = {}
+        self.market: Market | None = None
         self._specs(2)
 
     def learn(
@@ -155,18 +155,24 @@ class StorageAgent:
         moves = self.settings.migration == "agent"
         return Policy(
             type(self).__name__.lower(),
-            HOOKS,
+            WORTH_HOOKS if self._worth else HOOKS,
             lambda engine: self._state(engine, learn),
             act_on=self.settings.act_on,
-            interval=None if moves else 0,
+            interval=None if moves and not self._worth else 0,
         )
 
-    def keep(self, state: Minds, devices: int) -> None:
+    def keep(self, state: Minds | Worth, devices: int) -> None:
         """Take over what a run of :meth:`engine_policy` has learned."""
         self.devices = devices
         place = Brain(state.p_numbers.copy(), state.p_counts.copy(), state.p_memory.copy())
         move = Brain(state.m_numbers.copy(), state.m_counts.copy(), state.m_memory.copy())
         self.brains = {"placement": place, "migration": move}
+        if isinstance(state, Worth):
+            self.market = Market.of(state, devices)
+
+    @property
+    def _worth(self) -> bool:
+        return self.settings.learner == "worth"
 
     def predict(
         self,
@@ -195,14 +201,17 @@ class StorageAgent:
             raise ScenarioError("observation", rows.shape, "seven features")
         bins = np.zeros((len(rows), 8), np.int64)
         bins[:, :7] = np.rint(rows * (np.array(bins_of(self.devices or 2)) - 1))
+        if self._worth:
+            market = self.market or Market.unknown(self.devices or 2)
+            chosen = cheapest_devices(brain, bins, market, self.settings)
+            return chosen.reshape(np.shape(observation)[:-1]), None
         if not self.settings.coordination:
             bins[:, 4:7] = 0
         if agent == "placement" and self.settings.features == "six":
             bins[:, :6] = bins[:, _SIX]
         choose = greedy if deterministic else act
-        chosen = [choose(brain, row) for row in bins]
-        shape = np.shape(observation)[:-1]
-        return np.array(chosen, np.int64).reshape(shape), None
+        devices = np.array([choose(brain, row) for row in bins], np.int64)
+        return devices.reshape(np.shape(observation)[:-1]), None
 
     def memory_report(self, devices: int = 2) -> dict[str, Any]:
         """Bytes of both agents, counted from the arrays that a run carries.
@@ -215,7 +224,9 @@ class StorageAgent:
             ``page_metadata_per_page``: the published 4 bytes and ours.
         """
         placer, mover = (make_brain(spec) for spec in self._specs(devices))
-        minds = make_minds(placer, mover, self._rules())
+        minds: Minds | Worth = (
+            empty_worth(placer, mover) if self._worth else make_minds(placer, mover, self._rules())
+        )
         report: dict[str, Any] = {"placement": memory_bytes(placer)}
         if self.settings.migration == "agent":
             report["migration"] = memory_bytes(mover)
@@ -240,6 +251,7 @@ class StorageAgent:
             "devices": self.devices,
             "num_timesteps": self.num_timesteps,
             "settings": asdict(self.settings),
+            "market": self.market._asdict() if self.market else None,
         }
         return write_agent(Path(path), self.brains, description)
 
@@ -254,6 +266,7 @@ class StorageAgent:
         try:
             agent = cls(env=env, profile=found["profile"], seed=found["seed"], **found["settings"])
             agent.devices, agent.num_timesteps = found["devices"], found["num_timesteps"]
+            agent.market = Market(**found["market"]) if found["market"] else None
             specs = agent._specs(agent.devices or 2)
             for name, spec in zip(("placement", "migration"), specs, strict=True):
                 if agent.devices:
@@ -269,8 +282,8 @@ class StorageAgent:
         if agent not in self.brains:
             place, move = (make_brain(spec) for spec in self._specs(self.devices or 2))
             for brain in (place, move):
-                if self.settings.guided:
-                    _equal_values(brain)
+                if self._worth:
+                    equal_values(brain)
             self.brains = {"placement": place, "migration": move}
         return self.brains[agent]
 
@@ -304,6 +317,7 @@ class StorageAgent:
             "capacity": s.capacity,
             "optimiser": s.optimiser,
             "double": s.double,
+            "huber": s.dispersion if self._worth else 1.0,
         }
         placer = BrainSpec(
             bins=place_bins,
@@ -340,8 +354,6 @@ class StorageAgent:
             "blind": not s.coordination,
             "learning": 1,
             "warm": s.warmup_requests if s.warmup != "none" else 0,
-            "guided": s.guided,
-            "margin": s.margin,
             "place_gamma": s.place_gamma,
             "move_gamma": s.move_gamma,
             "evict_weight": s.evict_weight,
@@ -353,28 +365,24 @@ class StorageAgent:
             "explore_fall": s.exploration_fall,
             "mean": 1.0,
             "coin": 88172645463325252 + 2 * self.seed,
-            "closing": -1,
-            "slot": -1,
         }
         for name, value in values.items():
             rules[name] = value
         return rules
 
-    def _state(self, engine: HSSEngine, learn: bool) -> Minds:
+    def _state(self, engine: HSSEngine, learn: bool) -> Minds | Worth:
         devices = engine.devices
         if devices != self.devices:
             self.devices = devices
             self.brains = {}
         placer, mover = self._brain("placement"), self._brain("migration")
+        if self._worth:
+            return make_worth(engine, self.settings, placer, mover, learn, self.seed)
         rules = self._rules()
         specs = engine.config.specs()
         rules["unit"] = specs[0].read_4k_us()
-        rules["scale"] = specs[-1].read_4k_us() / specs[0].read_4k_us()
-        base = {"auto": "room" if specs[-1].kind == "hdd" else "fast", "none": "cde"}
         warmup = self.settings.warmup
-        rules["base"] = PLACEMENTS.index(base.get(warmup, warmup))
-        cap = int(engine.e.dev["cap"][0])
-        rules["horizon"] = self.settings.horizon or min(50_000, max(1_000, 4 * cap))
+        rules["base"] = PLACEMENTS.index("cde" if warmup == "none" else warmup)
         rules["evict_weight"] = self.settings.evict_weight / specs[-1].channels
         rules["learning"] = learn
         if self.num_timesteps:
@@ -385,11 +393,3 @@ class StorageAgent:
                 brain.numbers[EXPLORATION] = 0.0
                 new_wait(brain)
         return minds
-
-
-def _equal_values(brain: Brain) -> None:
-    """Let a new network think nothing of any action: its last layer is 0."""
-    layers = layers_of(brain, learned(brain))
-    weight, bias = layers[-1]
-    set_layers(brain, [*layers[:-1], (0.0 * weight, 0.0 * bias)])
-    acting(brain)[:] = learned(brain)[: len(acting(brain))]

@@ -11,19 +11,13 @@ from typing import Any
 import numpy as np
 
 from hybridrl.agents.common.compiled_q import (
-    ACTING,
-    ACTIONS,
     EXPLORATION,
-    WAIT,
     Brain,
     act,
-    draw,
-    inputs_of,
     new_wait,
     remember,
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train
-from hybridrl.agents.common.small_q import best_of_four, one_of_four, small_values
 from hybridrl.agents.harmonia.state import (
     AFTER,
     AGENT,
@@ -33,7 +27,6 @@ from hybridrl.agents.harmonia.state import (
     INVERSE,
     LOG,
     NOW,
-    PAGE_COST,
     ROOM,
     SIBYL,
     Minds,
@@ -49,7 +42,6 @@ from hybridrl.envs.storage.kernels.records import Engine
 from hybridrl.envs.storage.rewards import (
     inverse_latency,
     migration_reward,
-    page_cost,
     pingpong_penalty,
     sibyl_code_reward,
     sibyl_reward,
@@ -57,7 +49,6 @@ from hybridrl.envs.storage.rewards import (
 
 HOT = 4  # accesses that make a page hot
 SHORT = 4  # pages of a request that counts as random
-MARGIN = 0.05  # by which a guided migration must beat staying, over the mean reward
 
 
 @inner
@@ -101,25 +92,6 @@ def base_device(e: Engine, rule: int) -> int:
 
 
 @inner
-def act_guided(brain: Brain, bins: Any, base: int, margin: float) -> int:
-    """The network's action where its value beats the heuristic's by a margin; or uniform.
-
-    Only for small networks with one value an action.
-    """
-    counts = brain.counts
-    counts[WAIT] -= 1
-    if counts[WAIT] < 0:
-        new_wait(brain)
-        if brain.numbers[EXPLORATION] > 0.0:
-            return int(draw(counts) * counts[ACTIONS])
-    values = small_values(brain.numbers[ACTING:], inputs_of(brain.numbers, bins))
-    best = best_of_four(values, counts[ACTIONS])
-    if one_of_four(values, best) - one_of_four(values, base) > margin:
-        return int(np.int64(best))
-    return int(np.int64(base))
-
-
-@inner
 def place(e: Engine, p: Minds) -> int:
     """The placement agent's device for the current request."""
     s = e.sys[0]
@@ -133,69 +105,14 @@ def place(e: Engine, p: Minds) -> int:
     if r.placer != AGENT:
         return base_device(e, r.placer)
     brain = placer(p)
-    if r.reward == PAGE_COST:
-        look_up(p, brain, s.page, s.i)
-    elif r.open == 2:
+    if r.open == 2:
         remember(brain, p.bins[BEFORE], r.action, r.value, now, r.place_gamma)
     for k in range(8):
         p.bins[BEFORE, k] = now[k]
     r.open = 1
-    base = base_device(e, r.base)
     if s.i < r.warm:
-        return base
-    if r.guided:
-        return act_guided(brain, now, base, r.margin)
+        return base_device(e, r.base)
     return int(act(brain, now))
-
-
-@inner
-def look_up(p: Minds, brain: Brain, page: int, i: int) -> None:
-    """Does this request end a followed placement, and is there a place to follow its own?"""
-    r = p.rules[0]
-    size = len(p.follow)
-    at = (page * 2654435761 >> 8) & (size - 1)
-    f = p.follow[at]
-    r.closing, r.slot = -1, -1
-    if f.live and f.page == page and i - f.start <= r.horizon:
-        r.closing = at
-    if not f.live or f.page == page or i - f.start > r.horizon:
-        if f.live and r.closing < 0:
-            end_unused(p, brain, at)
-        r.slot = at
-    r.sweep = (r.sweep + 1) & (size - 1)
-    old = p.follow[r.sweep]
-    if old.live and r.sweep != at and i - old.start > r.horizon:
-        end_unused(p, brain, r.sweep)
-
-
-@inner
-def end_unused(p: Minds, brain: Brain, at: int) -> None:
-    """A followed page was not accessed again in time: only the placement itself cost."""
-    f = p.follow[at]
-    f.live = 0
-    remember(brain, f.bins, f.action, f.cost, f.bins, 0.0)
-
-
-@inner
-def follow_page(e: Engine, p: Minds) -> None:
-    """The current request was served: end the placement it followed, begin its own."""
-    s = e.sys[0]
-    r = p.rules[0]
-    latency = s.latency / r.unit
-    brain = placer(p)
-    if r.closing >= 0:
-        f = p.follow[r.closing]
-        read = 0.0 if s.write else latency
-        value = f.cost + page_cost(0.0, 0.0, read, r.scale)
-        remember(brain, f.bins, f.action, value, p.bins[BEFORE], r.place_gamma)
-        f.live = 0
-    if r.slot >= 0:
-        f = p.follow[r.slot]
-        written = latency if s.write else 0.0
-        f.page, f.start, f.action, f.live = s.page, s.i, s.device, 1
-        f.cost = page_cost(written, r.evict_weight * s.evict_us / r.unit, 0.0, r.scale)
-        for k in range(8):
-            f.bins[k] = p.bins[BEFORE, k]
 
 
 @inner
@@ -220,10 +137,7 @@ def served(e: Engine, p: Minds) -> None:
     s = e.sys[0]
     r = p.rules[0]
     if s.decided and r.open == 1:
-        if r.reward == PAGE_COST:
-            follow_page(e, p)
-        else:
-            r.value = reward_of(e, r)
+        r.value = reward_of(e, r)
         r.action = s.device
         r.open = 2
     if s.interval:
@@ -331,8 +245,6 @@ def migrate(e: Engine, p: Minds) -> None:
         hide(bins, r.blind)
         if s.i < r.warm:
             c.choice = warm_move(e, k, r)
-        elif r.guided:
-            c.choice = act_guided(brain, bins, int(np.int64(c.device)), MARGIN * r.mean)
         else:
             c.choice = act(brain, bins)
         t = p.tickets[r.ticket & 255]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -9,9 +10,10 @@ from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 PLACEMENTS = ("agent", "cde", "fast", "room")
 MIGRATIONS = ("agent", "none")
-REWARDS = ("inverse", "sibyl", "sibyl_code", "log", "page")
+REWARDS = ("inverse", "sibyl", "sibyl_code", "log")
+LEARNERS = ("rewards", "worth")
 FEATURES = ("seven", "six")
-WARMUPS = ("none", "cde", "fast", "room", "auto")
+WARMUPS = ("none", "cde", "fast", "room")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -19,6 +21,9 @@ class StorageSettings:
     """Everything that can be set of a storage agent.
 
     Args:
+        learner: ``rewards``: Q-learning from the latencies that followed a decision, as published;
+            ``worth`` (ours): values of pages at the device table's costs, and prices of room. It
+            has its own warm-up, exploration and rewards: the settings of those do not count.
         placement: ``agent`` learns; ``cde``, ``fast`` (always the fastest device) and ``room`` (the
             fastest device with room) do not.
         migration: ``agent`` learns; ``none`` never moves a page proactively.
@@ -30,10 +35,10 @@ class StorageSettings:
         hidden: Widths of the hidden layers.
         atoms: Of ``c51``.
         v_max: Highest return of ``c51`` (the lowest is 0).
-        reward: Of placement: ``inverse`` latency, ``sibyl``, ``sibyl_code``, ``log`` latency, or
-            ``page``: what the placement cost until the page's next access.
-        evict_weight: Share of forced evictions' service time in ``log`` and ``page``, over the
-            channels of the slowest device: one of nine is hardly missed.
+        reward: Of placement: ``inverse`` latency, ``sibyl``, ``sibyl_code`` or ``log`` latency.
+        evict_weight: Share of forced evictions' service time in ``log`` (over the channels of the
+            slowest device) and ``worth`` (of the device that takes the pages): one of nine
+            channels is hardly missed.
         place_gamma: Discount of placement.
         move_gamma: Discount of migration.
         place_rate: Learning rate of placement.
@@ -51,15 +56,19 @@ class StorageSettings:
         double: Double Q-learning.
         window: Requests of a migration reward.
         warmup: The heuristic that acts while the memories fill: one of those of ``placement``, or
-            ``auto`` (``room`` in front of a disk, else ``fast``), or ``none``.
+            ``none``.
         warmup_requests: How long.
-        guided: After that, the heuristic acts on until a network's action is worth more by a
-            margin; the networks begin with equal values for all actions. Small networks only.
-        margin: Of placement, in the reward's unit.
-        horizon: Accesses later than so many requests do not count for ``page``; 0 chooses four
-            times the fast device's pages, 1,000 to 50,000.
+        reach: Of ``worth``: requests that count, over the objects that fit on the fast device.
+        prior: Of ``worth``: values begin at what access counts promise, networks learn the ratio.
+        sample: Of ``worth``: extents that are compared for a victim.
+        caution: Of ``worth``: factor on the price of room in front of a disk. The cheapest of
+            several guesses is too cheap, and a wrong move costs two disk accesses.
+        write_bonus: Of ``worth``: what a write that comes up in front of flash is credited with,
+            over the next device's time for it.
+        dispersion: Of ``worth``: size of the negative binomial that values are fitted with.
     """
 
+    learner: str = "rewards"
     placement: str = "agent"
     migration: str = "agent"
     act_on: str = "writes"
@@ -90,13 +99,17 @@ class StorageSettings:
     window: int = 50
     warmup: str = "cde"
     warmup_requests: int = 1000
-    guided: bool = False
-    margin: float = 0.05
-    horizon: int = 0
+    reach: float = 2.0
+    prior: bool = True
+    sample: int = 8
+    caution: float = 1.25
+    write_bonus: float = 1.0
+    dispersion: float = 0.3
 
     def __post_init__(self) -> None:
         """Refuse unknown words and numbers out of range (the networks check their own)."""
         words = {
+            "learner": LEARNERS,
             "placement": PLACEMENTS,
             "migration": MIGRATIONS,
             "act_on": ("writes", "all"),
@@ -107,17 +120,23 @@ class StorageSettings:
         for name, known in words.items():
             if getattr(self, name) not in known:
                 raise UnknownNameError(name, str(getattr(self, name)), known)
-        for name in ("train_every", "window", "extent_pages", "place_batches", "move_batches"):
-            if getattr(self, name) < 1:
-                raise ScenarioError(name, getattr(self, name), "1 or more")
-        for name in ("place_gamma", "move_gamma", "first_exploration", "exploration_fall"):
-            if not 0 <= getattr(self, name) <= 1:
-                raise ScenarioError(name, getattr(self, name), "0 to 1")
-        for name in ("warmup_requests", "horizon", "evict_weight", "margin"):
-            if getattr(self, name) < 0:
-                raise ScenarioError(name, getattr(self, name), "0 or more")
-        if self.guided and (self.head != "q" or len(self.hidden) != 1 or self.hidden[0] > 12):
-            raise ScenarioError("guided", True, "head='q' and one hidden layer of at most 12")
+        self._check_numbers()
+        if self.learner == "worth" and self.features != "seven":
+            raise ScenarioError("features", self.features, "seven, with learner='worth'")
+
+    def _check_numbers(self) -> None:
+        counts = ("train_every", "window", "extent_pages", "sample", "place_batches")
+        shares = ("place_gamma", "move_gamma", "first_exploration", "exploration_fall")
+        ranges = (
+            ((*counts, "move_batches"), 1.0, math.inf, "1 or more"),
+            (shares, 0.0, 1.0, "0 to 1"),
+            (("warmup_requests", "evict_weight", "write_bonus"), 0.0, math.inf, "0 or more"),
+            (("reach", "caution", "dispersion"), 1e-9, math.inf, "above 0"),
+        )
+        for names, low, high, expected in ranges:
+            for name in names:
+                if not low <= getattr(self, name) <= high:
+                    raise ScenarioError(name, getattr(self, name), expected)
 
 
 # "harmonia" has the numbers reported for the paper (storage.md 5 and 6), "sibyl" those of Sibyl
@@ -135,20 +154,12 @@ PROFILES: dict[str, StorageSettings] = {
         optimiser="adam",
     ),
     "default": StorageSettings(
+        learner="worth",
         act_on="all",
-        reward="page",
-        evict_weight=2.0,
-        place_gamma=0.9,
-        place_rate=3e-3,
-        exploration=0.005,
-        first_exploration=0.02,
-        exploration_fall=0.99,
-        train_every=500,
-        warmup="auto",
-        warmup_requests=0,
-        guided=True,
-        margin=1.0,
-        extent_pages=64,
+        head="count",
+        place_rate=1e-2,
+        move_batch=128,
+        train_every=250,
     ),
 }
 

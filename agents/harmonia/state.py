@@ -14,9 +14,8 @@ Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
 
 AGENT, CDE, FAST, ROOM = range(4)  # who places, or what the agent falls back on
-INVERSE, SIBYL, SIBYL_CODE, LOG, PAGE_COST = range(5)  # rewards of placement
+INVERSE, SIBYL, SIBYL_CODE, LOG = range(4)  # rewards of placement
 TICKETS = 256  # migration decisions whose reward is still to come
-FOLLOWED = 2048  # placements that are followed to the page's next access
 NOW, BEFORE, AFTER, FIRST_TICKET = range(4)  # rows of bins
 
 _f, _i = np.float64, np.int64
@@ -28,16 +27,13 @@ RULES = np.dtype(
             [
                 # Fixed for a run.
                 ("unit", _f),  # the fast device's 4 KiB read, us
-                ("scale", _f),  # the slowest device's, in units
                 ("placer", _i),
                 ("reward", _i),
                 ("six", _i),  # Sibyl's six features in its order
                 ("blind", _i),  # without the features that show the other agent
                 ("learning", _i),
                 ("warm", _i),  # requests until the networks act
-                ("base", _i),  # heuristic of the warm-up, and of a guided agent
-                ("guided", _i),  # the network must beat the heuristic by a margin
-                ("margin", _f),  # of placement, in the reward's unit
+                ("base", _i),  # heuristic of the warm-up
                 ("place_gamma", _f),
                 ("move_gamma", _f),
                 ("evict_weight", _f),
@@ -45,16 +41,12 @@ RULES = np.dtype(
                 ("every", _i),  # requests between trainings
                 ("place_batches", _i),
                 ("move_batches", _i),
-                ("horizon", _i),  # requests after which a page counts as not accessed again
                 ("explore_last", _f),
                 ("explore_fall", _f),  # factor at every training
                 # Placement.
                 ("open", _i),  # 1: decided, 2: served
                 ("action", _i),
                 ("value", _f),  # reward of the last decision
-                ("slot", _i),  # being followed, or -1
-                ("closing", _i),  # followed placement that this request ends, or -1
-                ("sweep", _i),
                 # Migration.
                 ("ticket", _i),
                 ("seen", _i),  # completions
@@ -86,22 +78,6 @@ TICKET = np.dtype(
     )
 )
 
-FOLLOW = np.dtype(
-    (
-        np.record,
-        np.dtype(
-            [
-                ("page", np.int32),
-                ("start", np.int32),
-                ("cost", np.float32),
-                ("action", np.uint8),
-                ("live", np.uint8),
-                ("bins", np.uint8, (8,)),
-            ]
-        ),
-    )
-)
-
 
 class Minds(NamedTuple):
     """State of both agents as the engine carries it: few arrays, so that it can be saved.
@@ -116,7 +92,6 @@ class Minds(NamedTuple):
         rules: One ``RULES`` record.
         bins: Rows ``NOW``, ``BEFORE`` and ``AFTER``, then one a ticket, ``(3 + TICKETS, 8)``.
         tickets: Migration decisions, a ring; their field ``queue`` is a ring of its own.
-        follow: Placements that are followed to the next access, by page.
     """
 
     p_numbers: Floats
@@ -128,7 +103,6 @@ class Minds(NamedTuple):
     rules: NDArray[np.void]
     bins: Ints
     tickets: NDArray[np.void]
-    follow: NDArray[np.void]
 
 
 def make_minds(place: Brain, move: Brain, rules: NDArray[np.void]) -> Minds:
@@ -143,7 +117,6 @@ def make_minds(place: Brain, move: Brain, rules: NDArray[np.void]) -> Minds:
         rules=rules.copy(),
         bins=np.zeros((FIRST_TICKET + TICKETS, 8), np.int64),
         tickets=np.zeros(TICKETS, TICKET),
-        follow=np.zeros(FOLLOWED if rules["reward"][0] == PAGE_COST else 1, FOLLOW),
     )
 
 

@@ -42,6 +42,14 @@ def scenes_of(env: VecEnv) -> NDArray[np.float32]:
     return made
 
 
+def expose(env: VecEnv, wanted: bool) -> None:
+    """Have the environments make scenes, or save that time when nobody is asked any more."""
+    arrays = env.get_attr("arrays")
+    for one in arrays[:1] if arrays[0] is arrays[-1] else arrays:
+        if hasattr(one, "expose"):
+            one.expose(wanted)
+
+
 def unsafe(rows: NDArray[np.float32], scenes: NDArray[Any]) -> NDArray[np.bool_]:
     """Which advice the forecast calls critical while another action is safe (``driving.md`` 4.5).
 

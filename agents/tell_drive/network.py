@@ -14,12 +14,16 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from hybridrl.agents.tell_drive.observation import ADVICE, AGE, VALID, layout_of
+from hybridrl.agents.tell_drive.observation import ADVICE, AGE, CLOCK, VALID, layout_of
 from hybridrl.agents.tell_drive.teachers.advice import ADVICE_SIZE
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 ABSENT = -1e9  # a score whose softmax is exactly 0
 ENCODERS = ("attention", "flat")
+# What the columns x, y, vx, vy of an observation are scaled by, m and m/s (docs/driving.md).
+VIEWS = {"rows": (), "world": (100.0, 100.0, 20.0, 20.0), "ego": (100.0, 16.0, 20.0, 10.0)}
+RELATIVE = 10  # columns of :func:`relative`
+NEARER = 5.0  # x and y of the rows are raised by this beside them: metres decide, not 100 m
 
 
 class EgoAttention(nn.Module):
@@ -65,6 +69,37 @@ class EgoAttention(nn.Module):
         return joined, weights
 
 
+def relative(rows: Tensor, view: str) -> Tensor:
+    """How the others move as the ego sees it, and how near they will come (``driving.md`` 3.1).
+
+    Args:
+        rows: Of an observation, shape ``(B, N, 7)``, the ego first.
+        view: ``world``: the rows are in the world frame and are turned into the ego's; or
+            ``ego``: they are relative to the ego already, and the road is straight.
+
+    Returns:
+        Shape ``(B, N - 1, 10)``, each about 1 in size: place ahead and aside, speed ahead and
+        aside, direction, nearness, time to the closest approach and distance then at constant
+        speeds, and how much of a conflict these are.
+    """
+    scale = rows.new_tensor(VIEWS[view])
+    ego, others = rows[:, :1], rows[:, 1:]
+    cos, sin = ego[..., 5], ego[..., 6]
+    moved = (others[..., 1:5] - ego[..., 1:5] if view == "world" else others[..., 1:5]) * scale
+    px, py, vx, vy = moved.unbind(2)
+    cos_to, sin_to = others[..., 5], others[..., 6]
+    if view == "world":
+        px, py = px * cos + py * sin, py * cos - px * sin
+        vx, vy = vx * cos + vy * sin, vy * cos - vx * sin
+        cos_to, sin_to = cos_to * cos + sin_to * sin, sin_to * cos - cos_to * sin
+    time = (-(px * vx + py * vy) / (vx * vx + vy * vy).clamp(min=0.1)).clamp(0.0, 8.0)
+    closest = torch.hypot(px + vx * time, py + vy * time).clamp(max=40.0)
+    conflict = torch.exp(-closest / 4.0) * torch.exp(-time / 3.0)
+    near = torch.exp(-torch.hypot(px, py) / 15.0)
+    parts = (px / 20.0, py / 10.0, vx / 8.0, vy / 8.0, cos_to, sin_to, near, time / 4.0)
+    return torch.stack([*parts, closest / 10.0, conflict], dim=2)
+
+
 class EgoAttentionExtractor(BaseFeaturesExtractor):
     """Rows of cars to the ego's view of them; for any Stable-Baselines3 algorithm.
 
@@ -74,10 +109,12 @@ class EgoAttentionExtractor(BaseFeaturesExtractor):
         heads: Of the attention.
         encoder: ``attention``, or ``flat``: a plain network on all rows at once, for comparison.
         advice_token: Let the attention see the advice slot (4.3 b).
+        view: ``rows``: inputs are the rows as they are; ``world`` or ``ego``, the frame that the
+            rows are in: what :func:`relative` makes of them stands beside them.
 
     Raises:
         ScenarioError: If there are no rows of cars, or no advice slot for a token.
-        UnknownNameError: If there is no such encoder.
+        UnknownNameError: If there is no such encoder or view.
     """
 
     def __init__(
@@ -87,21 +124,27 @@ class EgoAttentionExtractor(BaseFeaturesExtractor):
         heads: int = 2,
         encoder: str = "attention",
         advice_token: bool = False,
+        view: str = "rows",
     ) -> None:
         super().__init__(observation_space, width)
         self.layout = layout_of(observation_space)
         if encoder not in ENCODERS:
             raise UnknownNameError("encoder", encoder, ENCODERS)
+        if view not in VIEWS:
+            raise UnknownNameError("view", view, tuple(VIEWS))
         if width % heads:
             raise ScenarioError("heads", heads, f"a divisor of the width {width}")
         if advice_token and not self.layout.advice:
             raise ScenarioError("advice_token", True, 'an environment with observation="dict"')
         self.encoder = encoder
         self.advice_token = advice_token
-        inputs = self.layout.features * (1 if encoder == "attention" else self.layout.cars)
-        self.ego = _encoder(inputs, width)
+        self.view = view
+        own, other = self.layout.features, self.layout.features + RELATIVE * (view != "rows")
+        if encoder == "flat":
+            own += other * (self.layout.cars - 1)
+        self.ego = _encoder(own + self.layout.clock, width)
         if encoder == "attention":
-            self.others = _encoder(inputs, width)
+            self.others = _encoder(other, width)
             self.attention = EgoAttention(width, heads)
             self.token = _encoder(ADVICE_SIZE, width) if advice_token else None
         for module in self.modules():
@@ -113,7 +156,8 @@ class EgoAttentionExtractor(BaseFeaturesExtractor):
     def forward(self, observations: Any) -> Tensor:
         """Encodings, shape ``(B, width)``."""
         if self.encoder == "flat":
-            flat: Tensor = self.ego(self._rows(observations).flatten(1))
+            own, others = self._inputs(observations)
+            flat: Tensor = self.ego(torch.cat([own, others.flatten(1)], dim=1))
             return flat
         return self._ask(observations)[0]
 
@@ -131,11 +175,34 @@ class EgoAttentionExtractor(BaseFeaturesExtractor):
         rows: Tensor = observations[self.layout.entities] if self.layout.entities else observations
         return rows
 
-    def _ask(self, observations: Any) -> tuple[Tensor, Tensor]:
+    def _inputs(self, observations: Any) -> tuple[Tensor, Tensor]:
+        """What is encoded of the ego, with the time that is left, and of the others."""
         rows = self._rows(observations)
-        ego = self.ego(rows[:, 0])
-        cars = torch.cat([ego[:, None], self.others(rows[:, 1:])], dim=1)
-        present = rows[:, :, 0] >= 0.5
+        others = rows[:, 1:]
+        if self.view != "rows":
+            raised = rows.new_tensor([1.0, NEARER, NEARER, 1.0, 1.0, 1.0, 1.0])
+            seen = relative(rows, self.view) * others[..., :1]
+            rows = rows * raised
+            others = torch.cat([rows[:, 1:], seen], dim=2)
+        own = rows[:, 0]
+        return (torch.cat([own, observations[CLOCK]], 1) if self.layout.clock else own), others
+
+    def _encode(self, rows: Tensor, present: Tensor) -> Tensor:
+        """Encodings of the others, ``(B, N - 1, width)``; absent rows cost nothing and are 0."""
+        there = present.flatten().nonzero()[:, 0]
+        if len(there) == present.numel():
+            every: Tensor = self.others(rows)
+            return every
+        found = self.others(rows.flatten(0, 1).index_select(0, there))
+        empty = found.new_zeros(present.numel(), found.shape[1])
+        spread: Tensor = empty.index_copy(0, there, found).view(*present.shape, -1)
+        return spread
+
+    def _ask(self, observations: Any) -> tuple[Tensor, Tensor]:
+        own, others = self._inputs(observations)
+        ego = self.ego(own)
+        present = self._rows(observations)[:, :, 0] >= 0.5
+        cars = torch.cat([ego[:, None], self._encode(others, present[:, 1:])], dim=1)
         present = torch.cat([torch.ones_like(present[:, :1]), present[:, 1:]], dim=1)
         if self.token is not None:
             advice = observations[ADVICE]

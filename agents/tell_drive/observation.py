@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from hybridrl.envs.driving.names import ACTIONS, NATIVE_ACTIONS
 from hybridrl.planners.errors import ScenarioError
 
-MASK, ADVICE = "action_mask", "advice"
+MASK, ADVICE, CLOCK = "action_mask", "advice", "clock"
 CONFIDENCE, AGE, VALID = 5, 6, 7  # slots of the advice after five probabilities
 _EXPECTED = "a driving environment, with rows of cars: shape (N, 7), alone or in a Dict"
 
@@ -25,6 +25,7 @@ class Layout(NamedTuple):
         features: Columns.
         mask: Whether there is an action mask.
         advice: Whether there is a slot for advice.
+        clock: Whether the time that is left is shown.
     """
 
     entities: str
@@ -32,6 +33,7 @@ class Layout(NamedTuple):
     features: int
     mask: bool
     advice: bool
+    clock: bool = False
 
 
 def layout_of(space: spaces.Space[Any]) -> Layout:
@@ -45,7 +47,8 @@ def layout_of(space: spaces.Space[Any]) -> Layout:
         if len(keys) != 1:
             raise ScenarioError("observation_space", space, _EXPECTED)
         rows = space.spaces[keys[0]].shape or (0, 0)
-        return Layout(keys[0], rows[0], rows[1], MASK in space.spaces, ADVICE in space.spaces)
+        has = (name in space.spaces for name in (MASK, ADVICE, CLOCK))
+        return Layout(keys[0], rows[0], rows[1], *has)
     shape = space.shape or ()
     if len(shape) != 2:
         raise ScenarioError("observation_space", space, _EXPECTED)

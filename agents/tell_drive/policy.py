@@ -13,7 +13,7 @@ from stable_baselines3.common.policies import ActorCriticPolicy
 from stable_baselines3.common.type_aliases import PyTorchObs, Schedule
 from torch import Tensor, nn
 
-from hybridrl.agents.hope.losses import masked_log_probs
+from hybridrl.agents.hope.losses import entropy, masked_log_probs
 from hybridrl.agents.tell_drive.losses import behaviour_log_prob
 from hybridrl.agents.tell_drive.network import EgoAttentionExtractor
 from hybridrl.agents.tell_drive.observation import ADVICE, MASK, VALID, canonical_places, layout_of
@@ -35,6 +35,7 @@ class EgoAttentionPolicy(ActorCriticPolicy):
         heads: Of the attention.
         encoder: ``attention``, or ``flat`` for comparison.
         advice_token: Let the attention see advice (4.3 b).
+        view: What the encoders are shown: see ``EgoAttentionExtractor``.
         **kwargs: Of ``ActorCriticPolicy``.
 
     Raises:
@@ -53,6 +54,7 @@ class EgoAttentionPolicy(ActorCriticPolicy):
         heads: int = 2,
         encoder: str = "attention",
         advice_token: bool = False,
+        view: str = "rows",
         **kwargs: Any,
     ) -> None:
         if not isinstance(action_space, spaces.Discrete):
@@ -61,7 +63,10 @@ class EgoAttentionPolicy(ActorCriticPolicy):
         # Teacher-executed steps (4.4): the share of rows with advice that the teacher decides.
         self.teacher_share = 0.0
         self._places = canonical_places(int(action_space.n)) if self.layout.advice else None
-        own = {"width": width, "heads": heads, "encoder": encoder, "advice_token": advice_token}
+        own = {"width": width, "heads": heads, "encoder": encoder, "view": view}
+        own["advice_token"] = advice_token
+        # One call a step instead of one a tensor: a tenth of an update of so small a network.
+        kwargs.setdefault("optimizer_kwargs", {"eps": 1e-5, "fused": True})
         arch = net_arch if net_arch is not None else {"pi": [64, 64], "vf": [64, 64]}
         super().__init__(
             observation_space,
@@ -93,19 +98,21 @@ class EgoAttentionPolicy(ActorCriticPolicy):
     ) -> tuple[Tensor, Tensor, Tensor]:
         """Actions, values ``(B, 1)`` and log-probabilities of the behaviour that drew them."""
         log_probs, values = self.log_probs_and_values(obs)
-        drawn = self._distribution(log_probs)
-        actions = drawn.get_actions(deterministic=deterministic)
+        if deterministic:
+            actions = log_probs.argmax(dim=1)
+        else:
+            actions = log_probs.exp().multinomial(1)[:, 0]
         if self.teacher_share > 0.0 and self._places is not None:
             return self._guided(obs, log_probs, values, actions)
-        return actions, values[:, None], drawn.log_prob(actions)
+        return actions, values[:, None], log_probs.gather(1, actions[:, None])[:, 0]
 
     def evaluate_actions(
         self, obs: PyTorchObs, actions: Tensor
     ) -> tuple[Tensor, Tensor, Tensor | None]:
         """Values, log-probabilities of the actions, and entropies."""
         log_probs, values = self.log_probs_and_values(obs)
-        drawn = self._distribution(log_probs)
-        return values[:, None], drawn.log_prob(actions), drawn.entropy()
+        taken = log_probs.gather(1, actions.long().view(-1, 1))[:, 0]
+        return values[:, None], taken, entropy(log_probs)
 
     def get_distribution(self, obs: PyTorchObs) -> Distribution:
         """The masked categorical."""

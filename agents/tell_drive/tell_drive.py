@@ -17,7 +17,7 @@ from stable_baselines3.common.vec_env import VecEnv
 
 from hybridrl.agents.common.schedules import LinearDecay
 from hybridrl.agents.tell_drive.guidance import GuidanceConfig, Strength, Trust
-from hybridrl.agents.tell_drive.guide import Guide, Watching
+from hybridrl.agents.tell_drive.guide import Guide, Watching, expose
 from hybridrl.agents.tell_drive.observation import ADVICE
 from hybridrl.agents.tell_drive.policy import EgoAttentionPolicy
 from hybridrl.agents.tell_drive.teachers.advice import Teacher
@@ -86,7 +86,7 @@ class TellDrive(AttentionPPO):
 
     ``L = L_PPO + c_v L_V - c_e H + lambda_t mean_s [m_s w_s KL(pi_T || pi_theta)]``. With
     ``teacher=None`` it is PPO with the same policy, bit for bit. ``predict`` never asks anybody,
-    and the teacher is not saved.
+    and the teacher is not saved. Once the guidance is over the environments make no scenes.
 
     Args:
         policy: ``EgoAttentionPolicy``.
@@ -129,6 +129,8 @@ class TellDrive(AttentionPPO):
             False if a callback asked to stop.
         """
         guide = self._active_guide()
+        if self.teacher is not None:
+            expose(env, guide is not None)
         if guide is None:
             self.policy.teacher_share = 0.0
             return super().collect_rollouts(env, callback, rollout_buffer, n_rollout_steps)

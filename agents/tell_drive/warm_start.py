@@ -17,7 +17,7 @@ from hybridrl.agents.tell_drive.teachers.base import advice_rows
 if TYPE_CHECKING:
     from hybridrl.agents.tell_drive.tell_drive import TellDrive
 
-BATCH = 64
+BATCH = 256
 ENTROPY = 0.01  # keeps the clone off the corners, where PPO could not explore
 
 

@@ -16,6 +16,11 @@ if TYPE_CHECKING:
 SHIPPED = Path(__file__).with_name("weights")
 TENSORS, DESCRIPTION = "student.safetensors", "student.json"
 FORMAT = 1
+# What a network and its weights must agree on.
+_SHAPE = (
+    *("rows", "columns", "clock", "actions", "net_arch"),
+    *("width", "heads", "encoder", "token", "view"),
+)
 # A shared extractor appears three times in a state dict; it is stored once.
 _TWINS = ("pi_features_extractor.", "vf_features_extractor.")
 
@@ -64,7 +69,8 @@ def fill_policy(policy: EgoAttentionPolicy, folder: Path) -> None:
 
     description = read_description(folder)
     own = describe(policy)
-    for key in ("rows", "columns", "actions", "net_arch", "width", "heads", "encoder", "token"):
+    description = {"clock": False, "view": "rows", **description}  # weights older than these
+    for key in _SHAPE:
         if description.get(key) != own[key]:
             raise ScenarioError(f"{key} of {folder}", description.get(key), f"{own[key]}")
     try:
@@ -129,15 +135,15 @@ def load_policy(folder: Path) -> EgoAttentionPolicy:
     from hybridrl.agents.tell_drive.teachers.advice import ADVICE_SIZE
 
     found = read_description(folder)
-    space = spaces.Dict(
-        {
-            "rows": spaces.Box(-1.0, 1.0, (found["rows"], found["columns"]), np.float32),
-            "action_mask": spaces.MultiBinary(found["actions"]),
-            "advice": spaces.Box(0.0, 1.0, (ADVICE_SIZE,), np.float32),
-        }
-    )
+    parts: dict[str, spaces.Space[Any]] = {
+        "rows": spaces.Box(-1.0, 1.0, (found["rows"], found["columns"]), np.float32),
+        "action_mask": spaces.MultiBinary(found["actions"]),
+        "advice": spaces.Box(0.0, 1.0, (ADVICE_SIZE,), np.float32),
+    }
+    if found.get("clock", False):
+        parts["clock"] = spaces.Box(0.0, 1.0, (1,), np.float32)
     policy = EgoAttentionPolicy(
-        space,
+        spaces.Dict(parts),
         spaces.Discrete(found["actions"]),
         lambda progress: 0.0,
         net_arch=found["net_arch"],
@@ -145,6 +151,7 @@ def load_policy(folder: Path) -> EgoAttentionPolicy:
         heads=found["heads"],
         encoder=found["encoder"],
         advice_token=found["token"],
+        view=found.get("view", "rows"),
     )
     fill_policy(policy, folder)
     policy.set_training_mode(False)
@@ -159,12 +166,14 @@ def describe(policy: EgoAttentionPolicy) -> dict[str, Any]:
         "agent": "tell-drive",
         "rows": policy.layout.cars,
         "columns": policy.layout.features,
+        "clock": policy.layout.clock,
         "actions": int(policy.action_space.n),  # type: ignore[attr-defined]
         "net_arch": policy.net_arch,
         "width": view.features_dim,
         "heads": view.attention.heads if view.encoder == "attention" else 1,
         "encoder": view.encoder,
         "token": view.advice_token,
+        "view": view.view,
         "parameters": sum(p.numel() for p in policy.parameters()),
     }
 

@@ -49,9 +49,13 @@ class DrivingOptions:
         policy_frequency: Decisions a second, Hz.
         simulation_frequency: Simulation steps a second, Hz; a multiple of the former.
         duration: Time limit, seconds; ``None`` is the scene's own.
+        limit_ends: Where there is a goal, reaching the time limit is ``terminated``, not
+            ``truncated``: learners then count it as the failure it is, instead of adding what
+            they expect of the time after it.
         reward: ``aligned`` with success, or highway-env's ``stock`` reward.
         risk_shaping: Add the potential of the risk to the aligned reward.
         observation: ``rows`` (N, 7), ``flat`` (N*7,), or ``dict`` with mask and advice slot.
+        clock: Add the share of the time limit that is left to the ``dict`` observation.
         expose_scene: Put the 48 numbers of the scene into ``info["scene"]``.
         driver_style: Other drivers: ``stock``, ``aggressive``, ``defensive``, ``mixed``.
         min_mean_speed: Highway: mean forward speed that success needs, m/s; ``None`` is 23, and
@@ -65,9 +69,11 @@ class DrivingOptions:
     policy_frequency: int = 1
     simulation_frequency: int = 15
     duration: float | None = None
+    limit_ends: bool = False
     reward: str = "aligned"
     risk_shaping: bool = False
     observation: str = "rows"
+    clock: bool = False
     expose_scene: bool = False
     driver_style: str = "stock"
     min_mean_speed: float | None = None
@@ -84,6 +90,10 @@ class DrivingOptions:
         ):
             if getattr(self, name) not in allowed:
                 raise UnknownNameError(name, str(getattr(self, name)), allowed)
+        if self.clock and self.observation != "dict":
+            raise ScenarioError(
+                "clock", True, 'False, or observation="dict", which has room for it'
+            )
         if isinstance(self.density, str) and self.density not in DENSITIES:
             raise UnknownNameError("density", self.density, DENSITIES)
         for name, low, high in (
@@ -172,6 +182,7 @@ class DrivingOptions:
         c["frames"] = self.simulation_frequency // self.policy_frequency
         c["rule_ticks"] = max(1, int(self.simulation_frequency / 2))
         c["decision"], c["duration"] = 1.0 / self.policy_frequency, self.time_limit
+        c["limit_ends"] = self.limit_ends
         c["n_speeds"] = len(self.speeds)
         c["speeds"][: len(self.speeds)] = self.speeds
         c["stock_reward"] = self.reward == "stock"

@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.driving.kernels.populate import BEGIN, FLOW, JOIN, populate
 from hybridrl.envs.driving.kernels.simulate import simulate
-from hybridrl.envs.driving.names import CRASH, RUNNING
+from hybridrl.envs.driving.kernels.stepping import unroll
 from hybridrl.envs.driving.task import ONLY, DrivingArrays
 
 WARM_UP = 3.0  # s of traffic at the intersection before the ego comes
@@ -48,15 +48,11 @@ class FastWorld:
             which: Rows.
             actions: Their canonical actions.
         """
-        self.advance(which, actions)
-        self.arrays.look(which, fresh=False)
-
-    def advance(self, which: NDArray[np.int64], actions: NDArray[np.int64]) -> None:
-        """Take one decision and score it, without looking: observations stay as they were."""
         self._simulate(which, actions, self._ticks)
         if self._crossing:
             self._populate(which, FLOW)
         self.arrays.score(which, fresh=False)
+        self.arrays.look(which, fresh=False)
 
     def _populate(self, which: NDArray[np.int64], stage: int) -> None:
         a = self.arrays
@@ -101,10 +97,12 @@ def roll(
     plans: NDArray[np.int64],
     seeds: NDArray[Any],
     gamma: float = 0.95,
+    only_open: bool = False,
 ) -> tuple[NDArray[np.float64], NDArray[np.bool_]]:
     """Roll reseeded copies of scenes through plans; the scenes themselves stay as they are.
 
-    Works on the arrays of either back end. A plan ends with its episode.
+    Works on the arrays of either back end. A plan ends with its episode. Plans that begin alike
+    and stand side by side are driven once as far as they agree.
 
     Args:
         arrays: Scenes.
@@ -112,23 +110,20 @@ def roll(
         plans: Canonical actions, shape ``(P, T)``.
         seeds: Of the copies' generators: one for each of ``which``, the same for all its plans.
         gamma: Discount a decision.
+        only_open: Leave out plans that begin with an action that is not open: worth ``-inf``.
 
     Returns:
         Discounted aligned rewards, shape ``(N, P)``, and which plans crashed.
     """
-    number = len(plans)
-    source = np.repeat(which, number)
-    copies = arrays.copies(source, np.repeat(np.asarray(seeds, np.uint64), number))
-    world = FastWorld(copies)
-    values, weight = np.zeros(len(source)), 1.0
-    alive = np.arange(len(source))
-    actions = np.tile(plans, (len(which), 1))
-    for turn in range(plans.shape[1]):
-        world.advance(alive, actions[alive, turn])
-        values[alive] += weight * copies.rows["reward"][alive]
-        weight *= gamma
-        alive = alive[copies.rows["outcome"][alive] == RUNNING]
-        if not len(alive):
-            break
-    shape = (len(which), number)
-    return values.reshape(shape), (copies.rows["outcome"] == CRASH).reshape(shape)
+    a = arrays
+    config = a.config.copy()
+    config["stock_reward"] = False
+    depth = plans.shape[1] + 1
+    state = (a.cars, a.rows, a.s, a.r)
+    spare = tuple(np.zeros((depth, *part.shape[1:]), part.dtype) for part in state)
+    values = np.full((len(which), len(plans)), -np.inf)
+    crashed = np.zeros(values.shape, np.bool_)
+    road = (a.table.lanes, a.table.routes, a.table.origins)
+    numbers = np.asarray(seeds, np.uint64)
+    unroll(config, road, state, spare, which, numbers, plans, gamma, only_open, values, crashed)
+    return values, crashed

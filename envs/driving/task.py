@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from copy import copy
 from typing import Any
 
 import gymnasium as gym
@@ -43,22 +42,6 @@ class DrivingArrays:
         self.seen = np.zeros((count, int(self.config[0]["rows"]), FEATURES), np.float32)
         self.scenes = np.zeros((count, SCENE_SIZE), np.float32)
 
-    def copies(self, source: NDArray[np.int64], seeds: NDArray[np.uint64]) -> DrivingArrays:
-        """Copies of some scenes, with other random numbers and the aligned reward.
-
-        Args:
-            source: Row that each copy is made of.
-            seeds: Of the copies' generators.
-        """
-        made = copy(self)
-        made.count, made.told = len(source), False
-        made.config = self.config.copy()
-        made.config["stock_reward"], made.config["shaping"] = False, 0.0
-        for name in ("cars", "rows", "s", "r", "seen", "scenes"):
-            setattr(made, name, getattr(self, name)[source])
-        made.rows["rng"] = seeds
-        return made
-
     def score(self, which: NDArray[np.int64], *, fresh: bool) -> None:
         """Measure and score some scenes whose cars have moved.
 
@@ -81,6 +64,22 @@ class DrivingArrays:
             tell(self.config, self.table.lanes, *state, which, fresh, self.scenes)
         show(self.config, self.cars, self.rows, which, self.seen)
 
+    def expose(self, wanted: bool) -> None:
+        """Make scenes, or save their time while nobody reads them; off, ``info`` has none.
+
+        Does nothing where scenes were not asked for at construction or shape the reward.
+
+        Args:
+            wanted: Whether scenes are made from now on; the present ones are made at once.
+        """
+        if wanted == self.told or self.options.risk_shaping or not self.options.expose_scene:
+            return
+        self.told = wanted
+        if wanted:
+            state = (self.cars, self.rows, self.s, self.r)
+            every = np.arange(self.count)
+            tell(self.config, self.table.lanes, *state, every, True, self.scenes)
+
     def observation_space(self) -> gym.Space[Any]:
         """Of one scene; bounds are true."""
         shape = self.seen.shape[1:]
@@ -89,13 +88,14 @@ class DrivingArrays:
         rows = gym.spaces.Box(-1.0, 1.0, shape, np.float32)
         if self.options.observation == "rows":
             return rows
-        return gym.spaces.Dict(
-            {
-                "rows": rows,
-                "action_mask": gym.spaces.MultiBinary(len(self.canonical)),
-                "advice": gym.spaces.Box(0.0, 1.0, (ADVICE_SIZE,), np.float32),
-            }
-        )
+        parts = {
+            "rows": rows,
+            "action_mask": gym.spaces.MultiBinary(len(self.canonical)),
+            "advice": gym.spaces.Box(0.0, 1.0, (ADVICE_SIZE,), np.float32),
+        }
+        if self.options.clock:
+            parts["clock"] = gym.spaces.Box(0.0, 1.0, (1,), np.float32)
+        return gym.spaces.Dict(parts)
 
     def action_space(self) -> gym.spaces.Discrete:
         """Of one scene."""
@@ -107,11 +107,15 @@ class DrivingArrays:
             return self.seen.copy()
         if self.options.observation == "flat":
             return self.seen.reshape(self.count, -1).copy()
-        return {
+        seen = {
             "rows": self.seen.copy(),
             "action_mask": self.masks().astype(np.int8),
             "advice": np.zeros((self.count, ADVICE_SIZE), np.float32),
         }
+        if self.options.clock:
+            left = 1.0 - self.rows["time"] / self.options.time_limit
+            seen["clock"] = left.clip(0.0, 1.0).astype(np.float32)[:, None]
+        return seen
 
     def masks(self) -> NDArray[np.bool_]:
         """Open actions in the environment's own numbers, shape ``(B, actions)``."""
@@ -132,7 +136,7 @@ class DrivingArrays:
             "progress": np.where(np.isfinite(rows["goal"]), rows["progress"] / rows["goal"], 0.0),
             "survived": rows["truncated"].copy(),
         }
-        if self.options.expose_scene:
+        if self.options.expose_scene and self.told:
             facts["scene"] = self.scenes.copy()
         return facts
 

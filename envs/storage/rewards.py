@@ -63,16 +63,3 @@ def pingpong_penalty(kappa: float, accesses: int, migrations: int) -> float:
         migrations: Migrations since it last moved; 0 if it never did.
     """
     return kappa / (accesses + migrations) if migrations > 0 else 0.0
-
-
-@entry
-def page_cost(write_time: float, evict_time: float, next_read: float, scale: float) -> float:
-    """What a placement cost until the page's next access, as a negative reward (ours).
-
-    Args:
-        write_time: Latency of the request if it was a write, else 0.
-        evict_time: Service time of the moves that the decision forced.
-        next_read: Latency of the next access if that is a read, else 0.
-        scale: A typical read of the slowest device, in the same unit.
-    """
-    return -(write_time + evict_time + next_read) / scale

@@ -1,5 +1,7 @@
 """Compiled Q-networks against float64 NumPy, torch and hand-made cases."""
 
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -27,7 +29,13 @@ from hybridrl.agents.common.compiled_q import (
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train, update
 from hybridrl.agents.common.small_q import sigmoid
-from hybridrl.agents.common.torch_q import Swish, TorchLearner, huber_loss, projected
+from hybridrl.agents.common.torch_q import (
+    Swish,
+    TorchLearner,
+    count_loss,
+    huber_loss,
+    projected,
+)
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 SEVEN = (2, 8, 64, 64, 8, 4, 64)
@@ -37,6 +45,7 @@ SPECS = {
     "double": BrainSpec(bins=SEVEN, actions=2, double=True, batch_size=64),
     "sgd, wide": BrainSpec(bins=SEVEN, actions=2, hidden=(17,), optimiser="sgd", huber=0.3),
     "two layers": BrainSpec(bins=SIX, actions=3, hidden=(9, 5), optimiser="rmsprop"),
+    "count": BrainSpec(bins=SEVEN, actions=4, head="count", learning_rate=1e-2, huber=0.3),
     "c51": BrainSpec(bins=SIX, actions=2, hidden=(20, 30), head="c51", atoms=11, v_max=3.0),
     "c51, double": BrainSpec(bins=SIX, actions=2, head="c51", atoms=5, v_max=2.0, double=True),
 }
@@ -48,7 +57,8 @@ def filled(spec, count=200):
     for _ in range(count):
         here, there = (padded(rng.integers(0, spec.bins)) for _ in range(2))
         discount = 0.9 * float(rng.random() < 0.8)
-        remember(brain, here, int(rng.integers(spec.actions)), rng.normal(), there, discount)
+        reward = float(rng.poisson(1.5)) if spec.head == "count" else rng.normal()
+        remember(brain, here, int(rng.integers(spec.actions)), reward, there, discount)
     return brain
 
 
@@ -147,6 +157,35 @@ def test_c51_learns_the_mean_of_a_random_reward():
     start = outputs_of(brain, acting(brain), padded([0]))
     means = [mean_return(brain.numbers, start + a * 21, int(brain.counts[ATOMS])) for a in (0, 1)]
     assert means == pytest.approx([0.3, 0.7], abs=0.05)
+
+
+def test_counts_are_learned_at_every_size_over_their_exposure():
+    spec = BrainSpec(bins=(2,), actions=2, head="count", learning_rate=1e-2, huber=0.3)
+    brain = make_brain(spec)
+    rng = np.random.default_rng(0)
+    for _ in range(1000):
+        action, exposure = int(rng.integers(2)), float(rng.choice([0.5, 2.0]))
+        count = float(rng.poisson((0.5, 5.0)[action] * exposure))
+        remember(brain, padded([0]), action, count, padded([0]), np.log(exposure))
+    train(brain, 600)
+    copy_weights(brain)
+    logs = exact_outputs(brain, padded([0]))
+    assert np.exp(logs[0]) == pytest.approx(0.5, rel=0.2)
+    assert np.exp(logs[1]) == pytest.approx(5.0, rel=0.1)
+
+
+def test_the_count_loss_is_the_negative_binomial_likelihood():
+    def minus_log(y, mean):
+        chance = size / (size + mean)
+        ways = math.lgamma(y + size) - math.lgamma(size) - math.lgamma(y + 1)
+        return -(ways + size * math.log(chance) + y * math.log(1 - chance)) / size
+
+    size, counts, means = 0.3, np.array([0.0, 1.0, 7.0]), np.array([0.2, 1.0, 3.0])
+    ours = count_loss(torch.tensor(np.log(means)), torch.tensor(counts), size).item()
+    exact = np.array([minus_log(y, mean) for y, mean in zip(counts, means, strict=True)])
+    other = np.array([minus_log(y, 1.0) for y in counts])
+    shifted = count_loss(torch.zeros(3, dtype=torch.float64), torch.tensor(counts), size).item()
+    assert ours - shifted == pytest.approx((exact - other).mean())
 
 
 def test_losses_with_numbers_worked_by_hand():

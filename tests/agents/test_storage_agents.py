@@ -35,6 +35,8 @@ def test_a_run_keeps_every_page_and_trains_on_time(agent, trace):
     assert engine.state.p_counts[UPDATES] == 8 * (len(trace) // made.settings.train_every)
     assert engine.state.p_counts[WRITTEN] > 100
     moves = made.settings.migration == "agent"
+    if made.settings.learner == "worth":
+        assert engine.state.rules["placer"][0] == 1
     assert (engine.state.m_counts[WRITTEN] > 100) == moves
     assert (engine.state.m_counts[UPDATES] > 0) == moves
 
@@ -116,6 +118,8 @@ def test_both_agents_fit_in_206_kib(devices):
     assert report["total"] == sum(parts) + report["pending"] <= 206 * 1024
     assert report["page_metadata_per_page"]["published"] == 4
     assert Harmonia(profile="default").memory_report(devices)["total"] <= 206 * 1024
+    alone = Harmonia(profile="default", migration="none").memory_report(devices)
+    assert alone["total"] < report["total"] and "migration" not in alone
 
 
 def test_predictions_are_devices_for_one_and_for_many(trace):
@@ -142,16 +146,6 @@ def test_an_environment_can_be_learned_in(trace):
     assert agent.num_timesteps == 8000 and agent.devices == 2
 
 
-def test_a_guided_agent_begins_as_its_heuristic(trace):
-    agent = Harmonia(profile="default", seed=0, exploration=0.0, first_exploration=0.0)
-    guided = HSSEngine(trace, "cost", policy=agent.engine_policy(learn=False))
-    plain = Harmonia(profile="default", placement="room", migration="none").engine_policy()
-    heuristic = HSSEngine(trace, "cost", policy=plain)
-    for engine in (guided, heuristic):
-        engine.run(400)
-    assert (guided.e.page["loc"] == heuristic.e.page["loc"]).all()
-
-
 def test_profiles_hold_the_published_numbers():
     harmonia, sibyl = PROFILES["harmonia"], PROFILES["sibyl"]
     assert (harmonia.place_gamma, harmonia.move_gamma) == (0.9, 0.1)
@@ -169,7 +163,9 @@ def test_profiles_hold_the_published_numbers():
         ({"place_gamma": 1.5}, ScenarioError),
         ({"place_batch": 100}, ScenarioError),
         ({"policy": "CnnPolicy"}, ScenarioError),
-        ({"guided": True, "head": "c51"}, ScenarioError),
+        ({"learner": "worth", "features": "six"}, ScenarioError),
+        ({"head": "count", "hidden": (20, 30)}, ScenarioError),
+        ({"caution": 0.0}, ScenarioError),
     ],
 )
 def test_bad_settings_are_refused(settings, error):

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+import torch
 
 from hybridrl.agents.common.vec_env import make_vec
 from hybridrl.agents.tell_drive.drawing import draw_attention, positions
@@ -69,6 +70,17 @@ def test_a_scene_alone_is_not_enough_for_it(venv):
     assert not said.valid and "simulator" in said.reason
     with pytest.raises(ScenarioError, match="samples"):
         make_teacher("lookahead", samples=0)
+    with pytest.raises(ScenarioError, match="rate"):
+        make_teacher("lookahead", rate=0)
+
+
+def test_copies_move_as_the_environment_does_unless_told_otherwise(venv):
+    arrays = venv.get_attr("arrays")[0]
+    own, same, coarse = (
+        make_teacher("lookahead", samples=1, rate=rate).worth(arrays, np.arange(6))
+        for rate in (None, 15, 3)
+    )
+    assert np.array_equal(own, same) and not np.array_equal(own, coarse)
 
 
 def test_the_student_is_guided_in_real_scenes_and_its_attention_can_be_drawn(venv):
@@ -88,6 +100,35 @@ def test_the_student_is_guided_in_real_scenes_and_its_attention_can_be_drawn(ven
     assert (picture != plain).any()
     ego = arrays.cars[0][int(arrays.rows[0]["ego"])]
     assert positions(arrays, 0)[0] == pytest.approx([float(ego["x"]), float(ego["y"])])
+
+
+def test_a_student_that_sees_the_clock_ships_with_it(tmp_path):
+    from hybridrl.agents.tell_drive.weights import load_policy
+
+    env = make_vec("hybridrl/Driving-Merge-v0", 3, seed=0, clock=True, **SETTINGS)
+    model = TellDrive(env=env, n_steps=8, batch_size=24, n_epochs=1, seed=0, device="cpu")
+    model.learn(24)
+    model.save_weights(tmp_path)
+    alone = load_policy(tmp_path)
+    obs, _ = alone.obs_to_tensor(env.reset())
+    values = alone.predict_values(obs)
+    assert torch.equal(values, model.policy.predict_values(obs))
+    obs["clock"] = obs["clock"] - 0.5
+    assert not torch.allclose(values, alone.predict_values(obs))
+    blind = make_vec("hybridrl/Driving-Merge-v0", 1, seed=0, **SETTINGS)
+    with pytest.raises(ScenarioError, match="clock"):
+        TellDrive(env=blind, seed=0, device="cpu").load_weights(tmp_path)
+
+
+def test_scenes_are_made_while_somebody_is_asked_and_not_after():
+    env = make_vec("hybridrl/Driving-Merge-v0", 2, seed=0, **SETTINGS)
+    settings = {"n_steps": 8, "batch_size": 16, "n_epochs": 1, "device": "cpu", "seed": 0}
+    TellDrive(env=env, teacher="rule", guidance={"until": 1.0}, **settings).learn(32)
+    assert env.get_attr("arrays")[0].told
+    TellDrive(env=env, teacher="rule", guidance={"until": 0.5}, **settings).learn(32)
+    assert not env.get_attr("arrays")[0].told
+    TellDrive(env=env, teacher="rule", guidance={"until": 1.0}, **settings).learn(16)
+    assert env.get_attr("arrays")[0].told
 
 
 @pytest.mark.parametrize("teacher", ["forecast", "lookahead"])

@@ -6,7 +6,7 @@ import pytest
 
 from hybridrl.benchmarks.results import ResultRow
 from hybridrl.benchmarks.runs import execute
-from hybridrl.benchmarks.storage import AGENTS, summarise, trials, variant
+from hybridrl.benchmarks.storage import AGENTS, scale_of, summarise, trials, variant
 from hybridrl.benchmarks.storage_plots import plots
 from hybridrl.benchmarks.storage_tables import (
     best_possible,
@@ -59,6 +59,12 @@ def test_the_suite_names_what_exists():
     assert suite.tiers["cpu"]["workloads"] == tuple(WORKLOADS)
 
 
+def test_long_workloads_are_scaled_to_the_wanted_requests():
+    assert scale_of("stg_1", 1.0, 100_000) == 1.0
+    requests = WORKLOADS["ycsb_a"].requests
+    assert scale_of("ycsb_a", 1.0, 100_000) == pytest.approx(100_000 / requests)
+
+
 def test_geometric_means_are_taken_over_ratios_to_fast_only():
     means = numbers_of(rows_of(TABLE), "perf", "mean_us")
     assert geometric_mean(logs_over(means, "cde")) == pytest.approx(4.0)
@@ -106,7 +112,7 @@ def test_plots_are_drawn_from_rows(tmp_path):
 
 
 def test_a_trial_runs_goes_on_and_gives_rows(tmp_path):
-    settings = {"scale": 0.02, "workloads": ["stg_1", "web_1"]}
+    settings = {"scale": 0.02, "requests": 100, "workloads": ["stg_1", "web_1"]}
     request = Request(
         suite="storage",
         envs=("perf",),

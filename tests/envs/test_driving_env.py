@@ -142,6 +142,41 @@ def test_standing_still_is_a_time_out_and_never_a_success():
     assert sum(facts["outcome"] == "timeout" for facts in outcomes) >= 8
 
 
+@pytest.mark.parametrize(("scenario", "ends"), [("intersection", True), ("highway", False)])
+def test_a_limit_that_ends_is_terminated_where_there_is_a_goal(scenario, ends):
+    slower = _act(scenario, "SLOWER")
+    env = DrivingEnv(scenario=scenario, duration=5.0, limit_ends=True)
+    total, _, terminated, truncated, info = _episode(env, lambda _: slower, 1)
+    assert (terminated, truncated, info["outcome"]) == (ends, not ends, "timeout")
+    plain = DrivingEnv(scenario=scenario, duration=5.0)
+    assert _episode(plain, lambda _: slower, 1)[0] == pytest.approx(total)
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_the_clock_runs_down_from_one(backend):
+    options = {"duration": 4.0, "observation": "dict", "clock": True, "backend": backend}
+    env = DrivingEnv(scenario="merge", **options)
+    seen, _ = env.reset(seed=0)
+    assert seen["clock"] == [1.0] and env.observation_space.contains(seen)
+    seen, *_ = env.step(_act("merge", "SLOWER"))
+    assert seen["clock"] == [0.75]
+
+
+def test_scenes_can_be_left_out_while_nobody_reads_them():
+    env, same = (DrivingEnv(scenario="merge", expose_scene=True) for _ in range(2))
+    for one in (env, same):
+        one.reset(seed=4)
+    env.arrays.expose(False)
+    assert "scene" not in env.step(1)[4] and "scene" in same.step(1)[4]
+    env.arrays.expose(True)
+    np.testing.assert_array_equal(env.arrays.scenes, same.arrays.scenes)
+    np.testing.assert_array_equal(env.step(1)[4]["scene"], same.step(1)[4]["scene"])
+    shaped = DrivingEnv(scenario="merge", expose_scene=True, risk_shaping=True)
+    shaped.arrays.expose(False)  # the reward needs them
+    shaped.reset(seed=4)
+    assert "scene" in shaped.step(1)[4]
+
+
 def test_surviving_slowly_on_the_highway_is_not_success():
     env = DrivingEnv(scenario="highway")
     slower = _act("highway", "SLOWER")
@@ -303,6 +338,7 @@ def test_copies_of_highway_env_with_their_own_seed_see_another_future():
         ({"duration": float("nan")}, ScenarioError),
         ({"policy_frequency": 2, "simulation_frequency": 15}, ScenarioError),
         ({"backend": "highway"}, UnknownNameError),
+        ({"clock": True}, ScenarioError),
     ],
 )
 def test_bad_options_are_refused_with_the_fix(options, error):

@@ -218,6 +218,32 @@ def test_rolling_copies_leaves_the_scene_alone_and_hides_its_future():
     assert own[0].shape == (2, 2) and not np.array_equal(own[0], first[0])
 
 
+@pytest.mark.parametrize("scenario", ["intersection", "roundabout"])
+def test_plans_driven_together_earn_what_each_earns_alone(scenario):
+    """Beginnings are shared, and on the way coordinates of lanes far aside are left out."""
+    arrays = DrivingArrays(3, DrivingOptions(scenario=scenario))
+    world = FastWorld(arrays)
+    for i in range(3):
+        world.seed(i, i)
+    world.begin(np.arange(3))
+    plans = np.array([[IDLE, 3, 3, 3, 3, 3], [IDLE, 3, 4, 4, 4, 4], [4, 4, 4, 4, 3, 3]])
+    seeds = arrays.rows["rng"].copy()
+    together = roll(arrays, np.arange(3), plans, seeds, gamma=0.9)[0]
+    for p, plan in enumerate(plans):
+        alone = roll(arrays, np.arange(3), plan[None], seeds, gamma=0.9)[0]
+        np.testing.assert_array_equal(together[:, p], alone[:, 0])
+    open_ = roll(arrays, np.arange(3), plans, seeds, gamma=0.9, only_open=True)[0]
+    shut = arrays.rows["mask"][:, plans[:, 0]] == 0
+    np.testing.assert_array_equal(open_, np.where(shut, -np.inf, together))
+    total, weight, going = np.zeros(3), 1.0, np.ones(3, bool)
+    for action in plans[1]:
+        world.step(np.flatnonzero(going), np.full(going.sum(), action))
+        total += weight * going * arrays.rows["reward"]
+        going &= arrays.rows["outcome"] == 0
+        weight *= 0.9
+    np.testing.assert_allclose(together[:, 1], total, atol=1e-9)
+
+
 def test_a_finished_plan_earns_what_the_episode_would():
     arrays = DrivingArrays(1, DrivingOptions(scenario="merge"))
     world = FastWorld(arrays)

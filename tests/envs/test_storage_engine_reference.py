@@ -194,7 +194,8 @@ class Reference:
         while at < last and need > 0 and come:
             plan[at] = need
             at += 1
-            need -= self.devices[at].room() + sum(self.loc[p] == at for p in self.mine)
+            need -= self.devices[at].room()
+            need -= sum(self.loc[p] == at for p in self.mine) if self.write else 0
         self.make_room(plan)
 
     def make_room(self, plan):

@@ -12,7 +12,6 @@ from hybridrl.envs.storage.env import StorageJointEnv, StorageMigrationEnv, Stor
 from hybridrl.envs.storage.rewards import (
     inverse_latency,
     migration_reward,
-    page_cost,
     pingpong_penalty,
     sibyl_code_reward,
     sibyl_reward,
@@ -190,7 +189,6 @@ def test_rewards_with_numbers_worked_by_hand():
     assert sibyl_code_reward(0.1, 1) == pytest.approx(0.0)
     assert migration_reward(50, 100.0, 0.1) == pytest.approx(0.4)
     assert pingpong_penalty(2.0, 1, 1) == 1.0 and pingpong_penalty(2.0, 1, 0) == 0.0
-    assert page_cost(1.0, 2.0, 3.0, 12.0) == -0.5
 
 
 @pytest.mark.parametrize(

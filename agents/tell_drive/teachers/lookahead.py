@@ -25,8 +25,6 @@ if TYPE_CHECKING:
     from hybridrl.envs.driving.task import DrivingArrays
 
 DEPTH = 6  # decisions of a plan, one second each
-RATE = 5  # simulation steps a second in a copy, Hz
-CHUNK = 32  # scenes whose copies are made at once
 TEMPERATURE = 0.1  # of the softmax, in units of the return
 _F, _I, _S, _L, _R = FASTER, IDLE, SLOWER, LANE_LEFT, LANE_RIGHT
 # Plans by their beginnings; the last action goes on. Lane changes are left out of three-action
@@ -42,13 +40,14 @@ _LANE_PLANS = (
 
 
 def plans(lateral: bool) -> NDArray[np.int64]:
-    """Action sequences that are tried, canonical, shape ``(K, DEPTH)``.
+    """Action sequences that are tried, canonical, shape ``(K, DEPTH)``; alike ones side by side.
 
     Args:
         lateral: Whether lanes can be changed.
     """
     begun = _SPEED_PLANS + (_LANE_PLANS if lateral else ())
-    return np.array([plan + (plan[-1],) * (DEPTH - len(plan)) for plan in begun], np.int64)
+    whole = sorted(plan + (plan[-1],) * (DEPTH - len(plan)) for plan in begun)
+    return np.array(whole, np.int64)
 
 
 class LookaheadTeacher:
@@ -58,15 +57,22 @@ class LookaheadTeacher:
         samples: Copies of each plan, with other random numbers each.
         gamma: Discount a decision.
         seed: Of the copies. Advice is a function of it and of the scene alone.
+        rate: Simulation steps a second in a copy, Hz; ``None`` is the environment's own. Coarser
+            copies are cheaper and advise worse: they move a little differently, and the gaps that
+            are driven through are small.
     """
 
     name = "lookahead"
     quality = "planner"
 
-    def __init__(self, samples: int = 2, gamma: float = 0.97, seed: int = 0) -> None:
-        if samples < 1:
-            raise ScenarioError("samples", samples, "a whole number above 0")
+    def __init__(
+        self, samples: int = 2, gamma: float = 0.97, seed: int = 0, rate: int | None = None
+    ) -> None:
+        for name, value in (("samples", samples), ("rate", 1 if rate is None else rate)):
+            if value < 1:
+                raise ScenarioError(name, value, "a whole number above 0")
         self.samples = samples
+        self.rate = rate
         self.gamma = gamma
         self.seed = seed
 
@@ -100,24 +106,23 @@ class LookaheadTeacher:
             Shape ``(N, 5)``; ``-inf`` where an action is not open.
         """
         tried = plans(bool(arrays.config[0]["lateral"]))
-        parts = [rows[i : i + CHUNK] for i in range(0, len(rows), CHUNK)]
-        returns = np.concatenate([self._returns(arrays, part, tried) for part in parts])
+        returns = self._returns(arrays, rows, tried)
         out = np.full((len(rows), len(ACTIONS)), -np.inf)
         for action in range(len(ACTIONS)):
             begun = tried[:, 0] == action
             if begun.any():
                 out[:, action] = returns[:, begun].max(axis=1)
-        out[arrays.rows["mask"][rows] == 0] = -np.inf
         return out
 
     def _returns(
         self, arrays: DrivingArrays, rows: NDArray[np.int64], tried: NDArray[np.int64]
     ) -> NDArray[np.float64]:
-        """Mean return of each plan over the samples, shape ``(N, K)``."""
+        """Mean return of each plan over the samples, shape ``(N, K)``; ``-inf`` where not open."""
         total = np.zeros((len(rows), len(tried)))
+        copied = arrays if self.rate is None else _at_rate(arrays, self.rate)
         for sample in range(self.samples):
             seeds = _seeds(arrays, rows, self.seed + sample)
-            total += roll(_coarse(arrays), rows, tried, seeds, self.gamma)[0]
+            total += roll(copied, rows, tried, seeds, self.gamma, only_open=True)[0]
         return total / self.samples
 
 
@@ -132,14 +137,14 @@ def _seeds(arrays: DrivingArrays, rows: NDArray[np.int64], sample: int) -> NDArr
     return made
 
 
-def _coarse(arrays: DrivingArrays) -> DrivingArrays:
-    """The same scenes with fewer simulation steps a second."""
+def _at_rate(arrays: DrivingArrays, rate: int) -> DrivingArrays:
+    """The same scenes with other simulation steps a second."""
     made = copy(arrays)
     made.config = arrays.config.copy()
     seconds = float(arrays.config[0]["decision"])
-    frames = max(1, round(RATE * seconds))
+    frames = max(1, round(rate * seconds))
     made.config["frames"], made.config["dt"] = frames, seconds / frames
-    made.config["rule_ticks"] = max(1, RATE // 2)
+    made.config["rule_ticks"] = max(1, rate // 2)
     return made
 
 

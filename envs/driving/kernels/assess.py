@@ -16,6 +16,7 @@ from hybridrl.envs.driving.kernels.observe import observe
 Array = NDArray[np.float64]
 Floats = NDArray[np.float32]
 Records = NDArray[Any]
+EVERYWHERE = np.bool_(True)
 
 
 @compiled
@@ -47,7 +48,7 @@ def assess(
     for b in which:
         row, here = rows[b], cars[b]
         for i in range(row.n):
-            survey(lanes, here[i], s[b, i], r[b, i])
+            survey(lanes, here[i], s[b, i], r[b, i], EVERYWHERE)
         if fresh:
             begin(cfg, lanes, goal, here, row, s[b], r[b])
         else:

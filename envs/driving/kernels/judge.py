@@ -136,7 +136,8 @@ def begin(
 def _end(cfg: Any, row: Any, crashed: bool, arrived: bool) -> None:
     """Write the outcome."""
     late = row.decisions * cfg.decision >= cfg.duration - 1e-9
-    row.terminated = crashed or arrived
+    missed = late and cfg.limit_ends and cfg.scenario != HIGHWAY
+    row.terminated = crashed or arrived or missed
     row.truncated = late and not row.terminated
     row.outcome = RUNNING
     if crashed:
@@ -191,7 +192,7 @@ def judge(cfg: Any, lanes: Records, cars: Records, row: Any, s: Array, r: Array)
         terms[PROGRESS] = (row.progress - before) / row.goal
         terms[ARRIVED] = 4.0 if row.outcome == SUCCESS else 0.0
         terms[CRASHED] = -5.0 if crashed else 0.0
-        terms[TIMED_OUT] = -1.0 if row.truncated else 0.0
+        terms[TIMED_OUT] = -1.0 if row.outcome == TIMEOUT else 0.0
         terms[TIME] = -0.02
         terms[LANE_CHANGE] = -0.05 if row.lane_change else 0.0
     row.reward = 0.0

@@ -14,6 +14,7 @@ from hybridrl.envs.driving.kernels.records import CAR_LENGTH, CIRCLE, SINE
 Array = NDArray[np.float64]
 Records = NDArray[Any]
 TAU = 2.0 * math.pi
+NEAR = 9.0  # m: farther aside, nobody asks where along a lane a car is, but in passing
 
 
 @inner
@@ -64,31 +65,78 @@ def point(lane: Any, s: float, r: float) -> tuple[float, float]:
 
 
 @inner
-def survey(lanes: Records, car: Any, s_row: Array, r_row: Array) -> None:
-    """Coordinates of one car in every lane, and the lane it is in.
+def _apart(lane: Any, s: float, r: float) -> float:
+    """Distance to a lane in its own coordinates, metres."""
+    far: float = abs(r) + max(s - lane.length, 0.0) + max(-s, 0.0)
+    return far
+
+
+@inner
+def _turned(lane: Any, car: Any, s: float) -> float:
+    """Angle between a car and a lane at a coordinate, radians."""
+    angle: float = abs(wrap(car.heading - heading_at(lane, s)))
+    return angle
+
+
+@inner
+def _total(lane: Any, car: Any) -> float:
+    """How far a car is from a lane, as :func:`survey` counts."""
+    s, r = along(lane, car.x, car.y)
+    far: float = _apart(lane, s, r) + _turned(lane, car, s)
+    return far
+
+
+@inner
+def survey(lanes: Records, car: Any, s_row: Array, r_row: Array, everywhere: bool) -> None:
+    """Coordinates of one car in the lanes, and the lane it is in.
 
     The nearest lane is the one with the smallest sum of lateral distance, distance beyond an end
-    and angle to the lane (radians count as metres); the first of equals.
+    and angle to the lane (radians count as metres); the first of equals. It is at most as far as
+    the lane the car was in, so lanes beside which the car is farther than that cannot win: unless
+    all are wanted, the costly coordinate of those more than ``NEAR`` aside is left out (nan).
+
+    Args:
+        lanes: The road table.
+        car: Which car; its lane is written.
+        s_row: Written: coordinate along every lane.
+        r_row: Written: the same, lateral.
+        everywhere: Write the coordinates of all lanes.
     """
     best, car_lane = np.inf, 0
-    turned, radius = 0.0, 0.0
+    turned, radius, known = 0.0, 0.0, False
+    needed = np.inf if everywhere else max(NEAR, _total(lanes[car.lane], car))
     for k in range(len(lanes)):
         lane = lanes[k]
+        px, py = car.x - lane.x, car.y - lane.y
         if lane.kind == CIRCLE:
             if not lane.shared:
-                px, py = car.x - lane.x, car.y - lane.y
-                turned, radius = math.atan2(py, px), math.hypot(px, py)
-            s = lane.turn * wrap(turned - lane.phase) * lane.radius
+                radius, known = math.hypot(px, py), False
             r = lane.turn * (lane.radius - radius)
+            if abs(r) > needed:
+                s_row[k], r_row[k] = np.nan, r
+                continue
+            if not known:
+                turned, known = math.atan2(py, px), True
+            s = lane.turn * wrap(turned - lane.phase) * lane.radius
         else:
-            s, r = along(lane, car.x, car.y)
+            s, r = px * lane.dx + py * lane.dy, py * lane.dx - px * lane.dy
+            if lane.kind == SINE:
+                if abs(r) - abs(lane.amplitude) > needed:
+                    s_row[k], r_row[k] = np.nan, np.nan
+                    continue
+                r -= lane.amplitude * math.sin(lane.pulsation * s + lane.phase)
         s_row[k], r_row[k] = s, r
-        far = abs(r) + max(s - lane.length, 0.0) + max(-s, 0.0)
-        if far < best:
-            far += abs(wrap(car.heading - heading_at(lane, s)))
-            if far < best:
-                best, car_lane = far, k
+        far = _apart(lane, s, r)
+        if far < best and far + _turned(lane, car, s) < best:
+            best, car_lane = far + _turned(lane, car, s), k
     car.lane = car_lane
+
+
+@inner
+def ensure(lanes: Records, car: Any, s_row: Array, r_row: Array, k: int) -> None:
+    """Write the coordinates of a car in a lane that :func:`survey` left out."""
+    if math.isnan(s_row[k]):
+        s_row[k], r_row[k] = along(lanes[k], car.x, car.y)
 
 
 @inner

@@ -21,6 +21,7 @@ from hybridrl.envs.driving.kernels.records import (
 Array = NDArray[np.float64]
 Records = NDArray[Any]
 MAX_SPEED = 40.0
+ONLY_NEAR = np.bool_(False)
 CAR_DIAGONAL = math.hypot(CAR_LENGTH, CAR_WIDTH)
 BARRIER_DIAGONAL = math.hypot(BARRIER_SIZE, BARRIER_SIZE)
 
@@ -54,7 +55,7 @@ def move(lanes: Records, cars: Records, n: int, dt: float, s: Array, r: Array) -
             car.y += car.impact_y
             car.crashed, car.impacted = True, False
         car.speed += car.acceleration * dt
-        survey(lanes, car, s[i], r[i])
+        survey(lanes, car, s[i], r[i], ONLY_NEAR)
 
 
 @inner

@@ -141,6 +141,7 @@ CONFIG = _record(
         ("rule_ticks", _i),  # simulation steps between two looks at the right of way
         ("decision", _f),  # seconds a decision
         ("duration", _f),
+        ("limit_ends", _b),  # the time limit terminates where there is a goal
         ("n_speeds", _i),
         ("speeds", _f, (MAX_SPEEDS,)),
         ("stock_reward", _b),

@@ -26,7 +26,10 @@ HALF_LENGTH, HALF_WIDTH = 0.75 * CAR_LENGTH, 0.45 * CAR_WIDTH
 
 @inner
 def _foresee(lanes: Records, car: Any, s: Array, out: Array) -> None:
-    """Positions and headings along the route at constant speed, shape ``(LOOKS, 4)``."""
+    """Positions and directions along the route at constant speed, shape ``(LOOKS, 4)``.
+
+    A direction is left as its angle, beside nan, until somebody is near: see :func:`_direct`.
+    """
     at, end = car.route_at, car.route_end
     for k in range(LOOKS):
         ahead = s[car.lane] + car.speed * (k + 1) * LOOK
@@ -37,8 +40,14 @@ def _foresee(lanes: Records, car: Any, s: Array, out: Array) -> None:
             where += 1
             lane = car.route[where]
         out[k, 0], out[k, 1] = point(lanes[lane], ahead, 0.0)
-        angle = heading_at(lanes[lane], ahead)
-        out[k, 2], out[k, 3] = math.cos(angle), math.sin(angle)
+        out[k, 2], out[k, 3] = heading_at(lanes[lane], ahead), np.nan
+
+
+@inner
+def _direct(pose: Array) -> None:
+    """Turn the angle of a pose into its cosine and sine, once."""
+    if math.isnan(pose[3]):
+        pose[2], pose[3] = math.cos(pose[2]), math.sin(pose[2])
 
 
 @inner
@@ -60,6 +69,8 @@ def _conflict(a: Array, b: Array) -> bool:
         px, py = b[k, 0] - a[k, 0], b[k, 1] - a[k, 1]
         if px * px + py * py > CAR_LENGTH * CAR_LENGTH:
             continue
+        _direct(a[k])
+        _direct(b[k])
         if _pokes(a[k], b[k]) or _pokes(b[k], a[k]):
             return True
     return False

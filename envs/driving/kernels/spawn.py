@@ -23,6 +23,7 @@ from hybridrl.envs.driving.kernels.traffic import KP_HEADING, KP_LATERAL, speed_
 Array = NDArray[np.float64]
 Records = NDArray[Any]
 Routes = NDArray[np.int16]
+EVERYWHERE = np.bool_(True)
 STEP = np.uint64(0x9E3779B97F4A7C15)
 MIX_1, MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
 S30, S27, S31, S11 = np.uint64(30), np.uint64(27), np.uint64(31), np.uint64(11)
@@ -76,7 +77,7 @@ def stand(
     car.crashed = car.impacted = car.yielding = car.routed = False
     car.route_at = car.route_end = 0
     car.fixed = -1
-    survey(lanes, car, s_row, r_row)
+    survey(lanes, car, s_row, r_row, EVERYWHERE)
     car.target = car.lane
 
 

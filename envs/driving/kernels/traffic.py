@@ -14,7 +14,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.driving.kernels.compiled import inner
-from hybridrl.envs.driving.kernels.lanes import heading_at, next_lane, on_lane, reachable, wrap
+from hybridrl.envs.driving.kernels.lanes import (
+    ensure,
+    heading_at,
+    next_lane,
+    on_lane,
+    reachable,
+    wrap,
+)
 from hybridrl.envs.driving.kernels.records import CAR_LENGTH, EGO, LINEAR, OBSTACLE
 from hybridrl.envs.driving.names import FASTER, LANE_LEFT, LANE_RIGHT, SLOWER
 
@@ -55,7 +62,7 @@ def wanted_gap(cfg: Any, headway: float, me: Any, front: Any) -> float:
 
 @inner
 def following(
-    cfg: Any, lanes: Records, cars: Records, s: Array, judge: int, who: int, front: int
+    cfg: Any, lanes: Records, cars: Records, s: Array, r: Array, judge: int, who: int, front: int
 ) -> float:
     """Acceleration ``who`` would take behind ``front``, by the parameters of ``judge``.
 
@@ -65,6 +72,8 @@ def following(
         return 0.0
     me, driver = cars[who], cars[judge]
     lane = me.lane
+    if front >= 0:
+        ensure(lanes, cars[front], s[front], r[front], lane)
     if driver.kind == LINEAR:
         total: float = driver.pull[0] * (me.target_speed - me.speed)
         if front >= 0:
@@ -127,9 +136,9 @@ def mobil(
 ) -> bool:
     """Whether MOBIL changes into a lane (politeness 0, as highway-env has it)."""
     ahead, behind, _, _ = neighbours(lanes, n, s, r, i, lane, LINKS)
-    if following(cfg, lanes, cars, s, i, behind, i) < -MAX_IMPOSED:
+    if following(cfg, lanes, cars, s, r, i, behind, i) < -MAX_IMPOSED:
         return False
-    mine: float = following(cfg, lanes, cars, s, i, i, ahead)
+    mine: float = following(cfg, lanes, cars, s, r, i, i, ahead)
     car = cars[i]
     if car.routed and car.route_at < car.route_end and car.fixed >= 0:
         present = lanes[car.target].id
@@ -137,12 +146,12 @@ def mobil(
             return False
         return mine >= -MAX_IMPOSED
     front, _, _, _ = neighbours(lanes, n, s, r, i, car.lane, LINKS)
-    better: bool = mine - following(cfg, lanes, cars, s, i, i, front) >= car.gain
+    better: bool = mine - following(cfg, lanes, cars, s, r, i, i, front) >= car.gain
     return better
 
 
 @inner
-def give_up(cfg: Any, lanes: Records, cars: Records, n: int, s: Array, i: int) -> None:
+def give_up(cfg: Any, lanes: Records, cars: Records, n: int, s: Array, r: Array, i: int) -> None:
     """Give up a lane change for a car ahead that is changing into the same lane."""
     car = cars[i]
     if lanes[car.lane].road != lanes[car.target].road:
@@ -151,8 +160,11 @@ def give_up(cfg: Any, lanes: Records, cars: Records, n: int, s: Array, i: int) -
         other = cars[j]
         if j == i or other.kind == OBSTACLE or other.lane == car.target:
             continue
+        if other.target != car.target:
+            continue
+        ensure(lanes, other, s[j], r[j], car.lane)
         gap = s[j, car.lane] - s[i, car.lane]
-        if other.target == car.target and 0.0 < gap < wanted_gap(cfg, car.headway, car, other):
+        if 0.0 < gap < wanted_gap(cfg, car.headway, car, other):
             car.target = car.lane
             return
 
@@ -164,7 +176,7 @@ def consider_lanes(
     """Begin a lane change where MOBIL wants one, or give one up."""
     car = cars[i]
     if car.lane != car.target:
-        give_up(cfg, lanes, cars, n, s, i)
+        give_up(cfg, lanes, cars, n, s, r, i)
         return
     if not car.timer > THINK_EVERY:
         return
@@ -200,12 +212,17 @@ def steering(lanes: Records, car: Any, s: float, r: float) -> float:
 
 
 @inner
-def follow_road(lanes: Records, car: Any, s_row: Array) -> None:
-    """Aim at the following lane when the target lane ends within half a car."""
+def follow_road(lanes: Records, car: Any, s_row: Array, r_row: Array) -> None:
+    """Aim at the following lane when the target lane ends within half a car.
+
+    The coordinates in the target lane are known afterwards.
+    """
+    ensure(lanes, car, s_row, r_row, car.target)
     if s_row[car.target] > lanes[car.target].length - 0.5 * CAR_LENGTH:
         car.target, at = next_lane(lanes, car, car.target, s_row[car.target], car.route_at)
         if at != car.route_at:
             car.route_at, car.fixed = at, -1
+        ensure(lanes, car, s_row, r_row, car.target)
 
 
 @inner
@@ -221,7 +238,7 @@ def command(
     cfg: Any, lanes: Records, row: Any, car: Any, s_row: Array, r_row: Array, action: int
 ) -> None:
     """Take a canonical action: the ego's new set-point or target lane."""
-    follow_road(lanes, car, s_row)
+    follow_road(lanes, car, s_row, r_row)
     before = car.target
     if action == FASTER or action == SLOWER:
         step = 1 if action == FASTER else -1
@@ -245,15 +262,15 @@ def decide(cfg: Any, lanes: Records, cars: Records, n: int, s: Array, r: Array) 
         car = cars[i]
         if car.kind == OBSTACLE or (car.crashed and car.kind != EGO):
             continue
-        follow_road(lanes, car, s[i])
+        follow_road(lanes, car, s[i], r[i])
         if car.kind == EGO:
             car.acceleration = KP_SPEED * (car.target_speed - car.speed)
         else:
             consider_lanes(cfg, lanes, cars, n, s, r, i)
             front, _, _, _ = neighbours(lanes, n, s, r, i, car.lane, LINKS)
-            acc = following(cfg, lanes, cars, s, i, i, front)
+            acc = following(cfg, lanes, cars, s, r, i, i, front)
             if car.lane != car.target:
                 front, _, _, _ = neighbours(lanes, n, s, r, i, car.target, LINKS)
-                acc = min(acc, following(cfg, lanes, cars, s, i, i, front))
+                acc = min(acc, following(cfg, lanes, cars, s, r, i, i, front))
             car.acceleration = min(max(acc, -MAX_ACC), MAX_ACC)
         car.steering = steering(lanes, car, s[i, car.target], r[i, car.target])

@@ -132,9 +132,10 @@ def _plan_evictions(e: Engine, device: int, need: int) -> None:
         s.need[device] = need
         device += 1
         need -= room_on(e, device)
-        for p in range(s.page, s.page + s.npages):
-            if e.page[p].loc == device:  # leaves it now
-                need -= 1
+        if s.write:  # what was read stays until its copy is written
+            for p in range(s.page, s.page + s.npages):
+                if e.page[p].loc == device:
+                    need -= 1
 
 
 @inner
