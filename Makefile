@@ -16,7 +16,7 @@ demo: $(VENV)/installed  ## the planners on the parking benchmark, in minutes
 	$(BIN)/hybridrl benchmark parking --tier quick --jobs $(JOBS)
 
 test: $(VENV)/installed  ## the fast tests
-	@$(BIN)/pytest -q -n $(JOBS) --dist loadgroup
+	@$(BIN)/pytest -q -n $(JOBS)
 
 install: $(VENV)/installed
 
@@ -27,7 +27,7 @@ lint: $(VENV)/linters
 
 coverage: $(VENV)/installed  ## of lines; numba reports those of compiled functions, so all compile anew
 	NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$(mktemp -d) \
-	  $(BIN)/pytest -q -n $(JOBS) --dist loadgroup --cov --cov-report=term:skip-covered
+	  $(BIN)/pytest -q -n $(JOBS) --cov --cov-report=term:skip-covered
 
 tables: $(VENV)/installed  ## every table in results/ and in the pages, from the long CSV files
 	for csv in results/*.csv; do suite=$$(basename $$csv .csv); \

@@ -63,6 +63,8 @@ def published_table() -> Table:
 
 
 def _class_table(rows: Sequence[ResultRow], env: str, agents: Sequence[str]) -> Table:
+    run = {row.agent for row in rows if row.env == env}
+    agents = [agent for agent in agents if agent in run]
     n = max(pooled(rows, env, agent, "success")[1] for agent in agents)
     lines = tuple(_details(rows, env, agent) for agent in agents)
     told = [k for k, column in enumerate(zip(*lines, strict=True)) if set(column) != {"-"}]

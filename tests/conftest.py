@@ -37,12 +37,16 @@ def group_of(file: Path) -> str | None:
     return next((name for name, words in KERNELS.items() if re.search(words, text)), file.stem)
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """Tell ``pytest -n 2 --dist loadgroup`` which tests belong together."""
-    for item in items:
-        if group := group_of(item.path):
-            item.add_marker(pytest.mark.xdist_group(group))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """``pytest -n 2`` gives the tests of a group to one worker, the largest groups first."""
+    from xdist.scheduler import LoadScopeScheduling
+
+    class ByKernels(LoadScopeScheduling):
+        def _split_scope(self, nodeid):
+            return group_of(ROOT / nodeid.partition("::")[0]) or nodeid
+
+    return ByKernels(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -46,6 +46,7 @@ def test_no_page_is_lost_and_a_saved_run_goes_on_alike(config, trace):
     assert (third.e.log == whole.e.log).all()
 
 
+@pytest.mark.slow
 def test_in_front_of_a_disk_it_beats_the_heuristics_on_a_skewed_trace(trace):
     ours = mean_of(run(trace))
     for name in ("lru_write", "lru_all", "lfu", "hps", "cde"):

@@ -57,6 +57,7 @@ def test_scenes_apart_or_together_get_the_same_advice(venv):
     assert len(teacher.rows_in(arrays, np.array([], np.int64))) == 0
 
 
+@pytest.mark.slow
 def test_it_drives_better_than_chance_where_chance_crashes():
     seeds = range(20_000, 20_010)
     planned = drive(untrained("lookahead", "merge", 0), "merge", seeds)
