@@ -18,6 +18,7 @@ from hybridrl.benchmarks.tables import Table
 
 SCRATCH = "sac"  # what every hybrid agent has to beat
 PEER = "rlpd-lite"  # 50/50 mixing with two critics
+FEW = 3  # seeds below which a difference says nothing
 COLUMNS = ("final score [95 %]", "area under the curve [95 %]", "regret", "after offline phase")
 COUNTS = ("env steps", "gradient steps", "seconds a seed", "seeds")
 
@@ -105,6 +106,9 @@ def _differences(rows: Sequence[ResultRow], envs: Sequence[str], other: str) -> 
         found = paired(rows, env, agent, other, metric)
         if np.isnan(found.mean):
             return "-"
+        seeds = {r.seed for r in rows if (r.env, r.agent) == (env, agent)}
+        if len(seeds) < FEW:
+            return f"{found.mean:.3g} (too few seeds)"
         word = "above" if found.low > 0 else "below" if found.high < 0 else "overlap"
         return f"{found.text} {word}"
 
