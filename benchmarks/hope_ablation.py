@@ -3,6 +3,7 @@
 A trial trains one variant with one seed on the mixed scenes and drives it, drawing its motions, on
 fixed scenes of every class; each path is checked again at 1 cm. A variant is a set of settings of
 the same trainer as ``hybridrl train``, and goes on from its checkpoint where it was interrupted.
+All learn to succeed only: the later phases, which shorten paths, are left out.
 """
 
 from __future__ import annotations
@@ -45,7 +46,7 @@ class Variant(NamedTuple):
 
     Args:
         agent: Registered agent, or ``""``: nothing is learned, motions are drawn.
-        settings: Over those of the agent's preset.
+        settings: Over those of the agent's preset, whose phases are left out.
         env: Keywords of the environment over those of the preset.
         budget: Name of the tier's setting that tells how many samples it learns from.
         rollouts: Of each scene; the best success counts.
@@ -146,7 +147,8 @@ def training_of(config: RunConfig) -> RunConfig:
 
     chosen = VARIANTS[config.agent]
     over = {**config.settings["over"], "total_timesteps": config.settings["steps"]}
-    settings = resolve(chosen.agent, TRAIN_ENV, chosen.settings, over)
+    base: dict[str, Any] = {"phases": []} if chosen.agent == "hope-ppo" else {}
+    settings = resolve(chosen.agent, TRAIN_ENV, base, chosen.settings, over)
     env = {**settings.get("env_kwargs", {}), **chosen.env}
     complete = {**settings, "env_kwargs": env, "device": "cpu", "tensorboard": False}
     return replace(config, agent=chosen.agent, env=TRAIN_ENV, settings=complete)

@@ -10,6 +10,7 @@ from numpy.typing import ArrayLike, NDArray
 
 Array = NDArray[np.float64]
 Z95 = 1.959963984540054  # normal quantile of a two-sided 95 % interval
+ROWS = 250  # repetitions of a bootstrap at once
 
 
 def wilson(successes: int, n: int, z: float = Z95) -> tuple[float, float]:
@@ -110,18 +111,17 @@ def seed_bootstrap(
     if not rows or any(not row.size for row in rows):
         raise ValueError("every run needs an episode")
     rng = np.random.default_rng(seed)
-    count, sizes = len(rows), {row.size for row in rows}
-    draws = np.empty(samples)
-    if len(sizes) == 1:  # the same draws as below, an array at a time
-        values, size = np.stack(rows), sizes.pop()
-        for k in range(samples):
-            chosen = rng.integers(count, size=count)[:, None]
-            draws[k] = values[chosen, rng.integers(size, size=(count, size))].mean(axis=1).mean()
-        return _interval(draws, level)
-    for k in range(samples):
-        drawn = [rows[i] for i in rng.integers(count, size=count)]
-        draws[k] = np.mean([row[rng.integers(row.size, size=row.size)].mean() for row in drawn])
-    return _interval(draws, level)
+    count, longest = len(rows), max(row.size for row in rows)
+    values = np.stack([np.resize(row, longest) for row in rows])
+    sizes = np.array([row.size for row in rows])
+    draws = []
+    for first in range(0, samples, ROWS):
+        chosen = rng.integers(count, size=(min(ROWS, samples - first), count, 1))
+        kept = sizes[chosen]
+        episodes = rng.integers(kept, size=(*chosen.shape[:2], longest))
+        drawn = np.where(np.arange(longest) < kept, values[chosen, episodes], 0.0)
+        draws.append((drawn.sum(axis=2) / kept[..., 0]).mean(axis=1))
+    return _interval(np.concatenate(draws), level)
 
 
 def _interval(draws: Sequence[float] | Array, level: float) -> tuple[float, float]:

@@ -8,11 +8,11 @@ workload and learns while it is measured.
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from hybridrl.benchmarks.results import ResultRow
+from hybridrl.benchmarks.results import ResultRow, row_of
 from hybridrl.benchmarks.runs import RunConfig, RunResult, read_json, write_json
 from hybridrl.benchmarks.storage_plots import plots
 from hybridrl.benchmarks.storage_tables import tables
@@ -179,37 +179,14 @@ def summarise(results: Sequence[RunResult], root: Path) -> list[ResultRow]:
             continue
         config = result.config
         numbers = read_json(config.folder(root) / "workloads.json")
-        make = _row_maker(result)
         for workload, metrics in numbers.items():
             if workload in config.settings["workloads"]:
+                requests, env = int(metrics["requests"]), f"{config.env}/{workload}"
                 rows += [
-                    make(workload, name, value, int(metrics["requests"]))
+                    row_of(result, name, value, requests, requests, env=env)
                     for name, value in metrics.items()
                 ]
     return rows
-
-
-def _row_maker(result: RunResult) -> Callable[[str, str, float, int], ResultRow]:
-    config = result.config
-
-    def make(workload: str, metric: str, value: float, requests: int) -> ResultRow:
-        return ResultRow(
-            suite=config.suite,
-            env=f"{config.env}/{workload}",
-            agent=config.agent,
-            seed=config.seed,
-            variant=config.variant,
-            metric=metric,
-            value=value,
-            n=requests,
-            steps=requests,
-            wall_s=result.wall_s,
-            version=result.version,
-            commit=result.commit,
-            command=config.command,
-        )
-
-    return make
 
 
 def workload_names() -> tuple[str, ...]:

@@ -108,7 +108,7 @@ SUITES: dict[str, Suite] = {
         tiers={
             "smoke": {"scenes": 2, "samples": 64, "sac_samples": 16, "over": {"n_envs": 2}},
             "quick": {"scenes": 50, "samples": 200_000, "sac_samples": 20_000, "over": {}},
-            "cpu": {"scenes": 500, "samples": 2_000_000, "sac_samples": 200_000, "over": {}},
+            "cpu": {"scenes": 500, "samples": 500_000, "sac_samples": 50_000, "over": {}},
             "full": {"scenes": 2000, "samples": 6_000_000, "sac_samples": 2_000_000, "over": {}},
         },
     ),

@@ -48,6 +48,7 @@ from hybridrl.agents.common.small_q import (
     PLAIN,
     QUICK,
     add_small_gradient,
+    at_one_of_four,
     best_of_four,
     one_of_four,
     sigmoid,
@@ -123,13 +124,7 @@ def _add_small(brain: Brain, chosen: Ints) -> float:
         size = min(abs(miss), bend)
         loss += size * (abs(miss) - 0.5 * size)
         e = min(bend, max(-bend, miss)) * share
-        errors = (
-            e if action == 0 else 0.0,
-            e if action == 1 else 0.0,
-            e if action == 2 else 0.0,
-            e if action == 3 else 0.0,
-        )
-        add_small_gradient(ours, x, errors)
+        add_small_gradient(ours, x, at_one_of_four(action, e))
     return loss
 
 
@@ -152,13 +147,7 @@ def _add_counts(brain: Brain, chosen: Ints) -> float:
         value, count = np.exp(log), returns[2 * row]
         loss += (1.0 + count / size) * np.log(value + size) - count / size * log
         e = (value - count) / (value + size) * share
-        errors = (
-            e if action == 0 else 0.0,
-            e if action == 1 else 0.0,
-            e if action == 2 else 0.0,
-            e if action == 3 else 0.0,
-        )
-        add_small_gradient(ours, x, errors)
+        add_small_gradient(ours, x, at_one_of_four(action, e))
     return loss
 
 

@@ -113,6 +113,17 @@ def best_of_four(q: Four, actions: int) -> int:
 
 
 @njit(**PLAIN, inline="always")
+def at_one_of_four(action: int, value: float) -> Four:
+    """A value at an action's place, 0 at the others'."""
+    return (
+        value if action == 0 else 0.0,
+        value if action == 1 else 0.0,
+        value if action == 2 else 0.0,
+        value if action == 3 else 0.0,
+    )
+
+
+@njit(**PLAIN, inline="always")
 def one_of_four(q: Four, action: int) -> float:
     """The value of an action."""
     low = q[0] if action == 0 else q[1]

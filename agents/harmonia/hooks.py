@@ -18,6 +18,7 @@ from hybridrl.agents.common.compiled_q import (
     remember,
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train
+from hybridrl.agents.harmonia.pair import mover, placer
 from hybridrl.agents.harmonia.state import (
     AFTER,
     AGENT,
@@ -30,8 +31,6 @@ from hybridrl.agents.harmonia.state import (
     ROOM,
     SIBYL,
     Minds,
-    mover,
-    placer,
 )
 from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.candidates import apply_choices, candidates

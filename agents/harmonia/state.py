@@ -8,7 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.agents.common.compiled_q import Brain
-from hybridrl.envs.storage.kernels.compiled import inlined
+from hybridrl.agents.harmonia.pair import copies
+from hybridrl.envs.storage.kernels.records import record
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -20,62 +21,50 @@ NOW, BEFORE, AFTER, FIRST_TICKET = range(4)  # rows of bins
 
 _f, _i = np.float64, np.int64
 
-RULES = np.dtype(
-    (
-        np.record,
-        np.dtype(
-            [
-                # Fixed for a run.
-                ("unit", _f),  # the fast device's 4 KiB read, us
-                ("placer", _i),
-                ("reward", _i),
-                ("six", _i),  # Sibyl's six features in its order
-                ("blind", _i),  # without the features that show the other agent
-                ("learning", _i),
-                ("warm", _i),  # requests until the networks act
-                ("base", _i),  # heuristic of the warm-up
-                ("place_gamma", _f),
-                ("move_gamma", _f),
-                ("evict_weight", _f),
-                ("window", _i),  # requests of a migration reward
-                ("every", _i),  # requests between trainings
-                ("place_batches", _i),
-                ("move_batches", _i),
-                ("explore_last", _f),
-                ("explore_fall", _f),  # factor at every training
-                # Placement.
-                ("open", _i),  # 1: decided, 2: served
-                ("action", _i),
-                ("value", _f),  # reward of the last decision
-                # Migration.
-                ("ticket", _i),
-                ("seen", _i),  # completions
-                ("first", _i),  # of the windows that are open
-                ("last", _i),
-                ("mean", _f),  # running mean of unit / latency
-                ("coin", np.uint64),
-            ],
-            align=True,
-        ),
-    )
+RULES = record(
+    [
+        # Fixed for a run.
+        ("unit", _f),  # the fast device's 4 KiB read, us
+        ("placer", _i),
+        ("reward", _i),
+        ("six", _i),  # Sibyl's six features in its order
+        ("blind", _i),  # without the features that show the other agent
+        ("learning", _i),
+        ("warm", _i),  # requests until the networks act
+        ("base", _i),  # heuristic of the warm-up
+        ("place_gamma", _f),
+        ("move_gamma", _f),
+        ("evict_weight", _f),
+        ("window", _i),  # requests of a migration reward
+        ("every", _i),  # requests between trainings
+        ("place_batches", _i),
+        ("move_batches", _i),
+        ("explore_last", _f),
+        ("explore_fall", _f),  # factor at every training
+        # Placement.
+        ("open", _i),  # 1: decided, 2: served
+        ("action", _i),
+        ("value", _f),  # reward of the last decision
+        # Migration.
+        ("ticket", _i),
+        ("seen", _i),  # completions
+        ("first", _i),  # of the windows that are open
+        ("last", _i),
+        ("mean", _f),  # running mean of unit / latency
+        ("coin", np.uint64),
+    ]
 )
 
-TICKET = np.dtype(
-    (
-        np.record,
-        np.dtype(
-            [
-                ("page", _i),
-                ("action", _i),
-                ("penalty", _f),
-                ("start", _i),
-                ("sum", _f),
-                ("live", _i),
-                ("queue", _i),  # ring of tickets with open windows, in the order of opening
-            ],
-            align=True,
-        ),
-    )
+TICKET = record(
+    [
+        ("page", _i),
+        ("action", _i),
+        ("penalty", _f),
+        ("start", _i),
+        ("sum", _f),
+        ("live", _i),
+        ("queue", _i),  # ring of tickets with open windows, in the order of opening
+    ]
 )
 
 
@@ -108,25 +97,8 @@ class Minds(NamedTuple):
 def make_minds(place: Brain, move: Brain, rules: NDArray[np.void]) -> Minds:
     """Copies of two networks with nothing pending."""
     return Minds(
-        p_numbers=place.numbers.copy(),
-        p_counts=place.counts.copy(),
-        p_memory=place.memory.copy(),
-        m_numbers=move.numbers.copy(),
-        m_counts=move.counts.copy(),
-        m_memory=move.memory.copy(),
+        **copies(place, move),
         rules=rules.copy(),
         bins=np.zeros((FIRST_TICKET + TICKETS, 8), np.int64),
         tickets=np.zeros(TICKETS, TICKET),
     )
-
-
-@inlined
-def placer(p: Minds) -> Brain:
-    """The placement network's arrays."""
-    return Brain(p.p_numbers, p.p_counts, p.p_memory)
-
-
-@inlined
-def mover(p: Minds) -> Brain:
-    """The migration network's arrays."""
-    return Brain(p.m_numbers, p.m_counts, p.m_memory)

@@ -24,14 +24,13 @@ from hybridrl.agents.common.compiled_q import ACTING, inputs_of, remember
 from hybridrl.agents.common.compiled_update import copy_weights, train
 from hybridrl.agents.common.small_q import Floats, Four, one_of_four, small_values
 from hybridrl.agents.harmonia.hooks import cde_device, hide
+from hybridrl.agents.harmonia.pair import mover, placer
 from hybridrl.agents.harmonia.worth_state import (
     LEAST_REACH,
     LONGEST,
     MOST,
     SHORTEST,
     Worth,
-    mover,
-    placer,
 )
 from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.compiled import inlined, inner

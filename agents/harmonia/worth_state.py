@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.agents.common.compiled_q import Brain
+from hybridrl.agents.harmonia.pair import copies
 from hybridrl.agents.harmonia.profiles import StorageSettings
 from hybridrl.envs.storage.engine import HSSEngine
-from hybridrl.envs.storage.kernels.compiled import inlined
-from hybridrl.envs.storage.kernels.records import HDD, MAX_DEVICES
+from hybridrl.envs.storage.kernels.records import HDD, MAX_DEVICES, record
 
 Floats = NDArray[np.float64]
 Ints = NDArray[np.int64]
@@ -23,11 +23,7 @@ LEAST_REACH = 500.0  # requests
 _f, _i = np.float64, np.int64
 
 
-def _record(fields: list[Any], align: bool = True) -> np.dtype[Any]:
-    return np.dtype((np.record, np.dtype(fields, align=align)))
-
-
-RULES = _record(
+RULES = record(
     [
         # Fixed for a run.
         ("learning", _i),
@@ -50,7 +46,7 @@ RULES = _record(
     ]
 )
 
-LEVEL = _record(
+LEVEL = record(
     [
         # Of a device.
         ("scale", _f),  # its 4 KiB read over the fastest device's, us: unit of its values
@@ -71,7 +67,7 @@ LEVEL = _record(
     ]
 )
 
-FOLLOW = _record(
+FOLLOW = record(
     [
         ("page", np.int32),
         ("start", np.int32),
@@ -113,27 +109,10 @@ class Worth(NamedTuple):
     extents: Ints
 
 
-@inlined
-def placer(p: Worth) -> Brain:
-    """The placement network's arrays."""
-    return Brain(p.p_numbers, p.p_counts, p.p_memory)
-
-
-@inlined
-def mover(p: Worth) -> Brain:
-    """The migration network's arrays."""
-    return Brain(p.m_numbers, p.m_counts, p.m_memory)
-
-
 def empty_worth(place: Brain, move: Brain) -> Worth:
     """Copies of two networks with nothing known and nothing pending."""
     return Worth(
-        p_numbers=place.numbers.copy(),
-        p_counts=place.counts.copy(),
-        p_memory=place.memory.copy(),
-        m_numbers=move.numbers.copy(),
-        m_counts=move.counts.copy(),
-        m_memory=move.memory.copy(),
+        **copies(place, move),
         rules=np.zeros(1, RULES),
         levels=np.zeros(MAX_DEVICES, LEVEL),
         bins=np.zeros((3, 8), np.int64),

@@ -161,7 +161,7 @@ def policy_from_weights(folder: Path) -> HopePolicy:
         ScenarioError: If a file is missing or damaged.
         UnknownNameError: If its policy class is none of ours.
     """
-    _, description = read_weights(folder)
+    tensors, description = read_weights(folder)
     name = description["policy"]
     if name not in _POLICIES:
         raise UnknownNameError("policy", name, _POLICIES)
@@ -173,7 +173,7 @@ def policy_from_weights(folder: Path) -> HopePolicy:
         activation_fn=getattr(nn, description["activation"]),
         normalize=description.get("normalize", False),
     )
-    fill_policy(policy, folder)
+    fill_policy(policy, tensors, str(folder))
     return policy
 
 

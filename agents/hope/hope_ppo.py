@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -18,7 +18,6 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from hybridrl.agents.common.schedules import LinearDecay
 from hybridrl.agents.hope.collect import (
     FeatureBuffer,
     Observation,
@@ -27,6 +26,7 @@ from hybridrl.agents.hope.collect import (
 )
 from hybridrl.agents.hope.features import feature_rows
 from hybridrl.agents.hope.learners import Learners, learners
+from hybridrl.agents.hope.phases import Phase, PhasedDecay, phase_at, read_phases
 from hybridrl.agents.hope.policy import HopeGaussianPolicy, HopePolicy, HopeTokenPolicy
 from hybridrl.agents.hope.scene_choice import ChoosesScenes
 from hybridrl.agents.hope.stall import unstick
@@ -66,9 +66,11 @@ class HopePPO(ChoosesScenes, PPO):
             policy; they stand still while an update learns from the rows they were used on.
         curriculum: Draw scene classes by what is left to learn, where the environment can
             (``set_class_weights``); a mapping gives target success rates by class.
-        quality_weights: Reward weights of a second phase that makes paths short and smooth once
-            success is learnt, as in ``{"gear_change": 0.2}``; none by default.
-        quality_from: Share of the training after which that phase begins, in [0, 1].
+        phases: What changes later, when success is learnt and paths shall become short, as in
+            ``[{"begin": 0.5, "reward_weights": {"gear_change": 0.2}}]``; keywords of
+            :class:`~hybridrl.agents.hope.phases.Phase`.
+        start_from: Weights folder to begin with, or ``"shipped"``; where the environment tells more
+            than those weights know, the new inputs begin with weight 0.
         stall_breaker: ``predict`` replaces the motion by a random allowed one when the goal's
             relative position has not changed since the last decision (HOPE's evaluation rule);
             needs the ``state`` that ``predict`` returned, so never acts on a first decision.
@@ -113,8 +115,8 @@ class HopePPO(ChoosesScenes, PPO):
         target_kl: float | None = 0.02,
         normalize: bool = False,
         curriculum: bool | Mapping[str, float] = True,
-        quality_weights: Mapping[str, float] | None = None,
-        quality_from: float = 0.5,
+        phases: Sequence[Mapping[str, Any]] = (),
+        start_from: str | Path | None = None,
         stall_breaker: bool = False,
         threads: int = 1,
         workers: int = 1,
@@ -153,8 +155,8 @@ class HopePPO(ChoosesScenes, PPO):
         self.final_lr_share = final_lr_share
         self.normalize = normalize
         self.curriculum = curriculum
-        self.quality_weights = dict(quality_weights or {})
-        self.quality_from = quality_from
+        first = Phase(0.0, None if callable(learning_rate) else learning_rate)
+        self.phases = read_phases(phases, first)
         self.stall_breaker = stall_breaker
         self.threads = threads
         self.workers = workers
@@ -164,6 +166,8 @@ class HopePPO(ChoosesScenes, PPO):
             raise ScenarioError("workers", workers, "a number of processes, 1 or more")
         if _init_setup_model:
             self._setup_model()
+            if start_from is not None:
+                self.load_weights(start_from)
 
     def learn(
         self,
@@ -220,7 +224,8 @@ class HopePPO(ChoosesScenes, PPO):
         if self._group is not None:
             self._group.follow(self.policy)
         self._weigh_classes(env)
-        self._weigh_rewards(env)
+        if self._phase().reward_weights:
+            env.env_method("set_reward_weights", self._phase().reward_weights)
         callback.on_rollout_start()
         rows = self._rows(self._last_obs, env)  # type: ignore[arg-type]
         for _ in range(n_rollout_steps):
@@ -262,7 +267,8 @@ class HopePPO(ChoosesScenes, PPO):
         sums = np.zeros(4)
         steps = 0
         own = max(2, self.batch_size // self.workers) if self._group else self.batch_size
-        weights = (self.vf_coef, self.ent_coef)
+        entropy = self._phase().ent_coef
+        weights = (self.vf_coef, self.ent_coef if entropy is None else entropy)
         rule = UpdateRule(self.n_epochs, own, clip, *weights, self.max_grad_norm, self.target_kl)
         average = None if self._group is None else self._group.average
         for kl, terms in gradient_steps(self.policy, self.rollout_buffer, rule, average):
@@ -335,16 +341,20 @@ class HopePPO(ChoosesScenes, PPO):
     def load_weights(self, folder: str | Path) -> None:
         """Fill the networks from :meth:`save_weights`; nothing is unpickled.
 
+        Args:
+            folder: Weights folder, or ``"shipped"``.
+
         Raises:
             ScenarioError: If a file is missing, damaged or of another network.
         """
-        from hybridrl.agents.hope.weights import load_weights
+        from hybridrl.agents.hope.weights import SHIPPED, load_weights
 
-        load_weights(self, Path(folder))
+        load_weights(self, SHIPPED if folder == "shipped" else Path(folder))
 
     def _setup_lr_schedule(self) -> None:
         rate = self.learning_rate
-        self.lr_schedule = rate if callable(rate) else LinearDecay(rate, self.final_lr_share)
+        falling = PhasedDecay(self.phases, self.final_lr_share)
+        self.lr_schedule = rate if callable(rate) else falling
 
     def _setup_model(self) -> None:
         if self.normalize:
@@ -369,10 +379,8 @@ class HopePPO(ChoosesScenes, PPO):
             self.scenes.add_counts(self._outcomes.tolist())
             self._outcomes.zero_()
 
-    def _weigh_rewards(self, env: VecEnv) -> None:
-        """Begin the second phase; from scratch its weights cost several times the samples."""
-        if self.quality_weights and 1.0 - self._current_progress_remaining >= self.quality_from:
-            env.env_method("set_reward_weights", self.quality_weights)
+    def _phase(self) -> Phase:
+        return phase_at(self.phases, 1.0 - self._current_progress_remaining)
 
     def _rows(self, observation: Observation, env: VecEnv) -> NDArray[np.float32]:
         """Feature rows of the environments, masked by what they allow."""

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.agents.hope.network import HopeNetwork
+from hybridrl.agents.hope.widen import widened
 from hybridrl.planners.errors import ScenarioError
 
 if TYPE_CHECKING:
@@ -46,37 +47,47 @@ def save_weights(model: HopePPO, folder: Path, **facts: Any) -> None:
 def load_weights(model: HopePPO, folder: Path) -> None:
     """Fill the networks of a model of the same shape; optimiser and counters stay.
 
+    A model that sees more than the weights know, first of all the same, gets them widened.
+
     Raises:
         ScenarioError: If a file is missing, damaged or of another network.
     """
-    _, description = read_weights(folder)
+    tensors, description = read_weights(folder)
     own = _description_of(model)
     description.setdefault("normalize", False)  # files from before there was a choice
+    if description["inputs"] < own["inputs"]:
+        tensors, description = widened((tensors, description), own["inputs"])
     for key in ("inputs", "net_arch", "activation", "heads", "normalize"):
         if description.get(key) != own[key]:
             raise ScenarioError(f"{key} of {folder}", description.get(key), f"{own[key]}")
-    fill_policy(model.policy, folder)
+    fill_policy(model.policy, tensors, str(folder / TENSORS))
 
 
-def fill_policy(policy: HopePolicy, folder: Path) -> None:
+def fill_policy(
+    policy: HopePolicy, tensors: dict[str, NDArray[np.float32]], source: str = "weights"
+) -> None:
     """Fill a policy of the same shape.
 
+    Args:
+        policy: Is changed.
+        tensors: Of :func:`read_weights`.
+        source: Where they come from, for the error.
+
     Raises:
-        ScenarioError: If a file is missing, damaged or of another network.
+        ScenarioError: If a tensor is missing or of another network.
     """
     import torch
 
-    tensors, _ = read_weights(folder)
     state = {}
     for name in policy.state_dict():
         stored = _stored_name(name)
         if stored not in tensors:
-            raise ScenarioError(str(folder / TENSORS), sorted(tensors), f"a tensor {stored!r}")
+            raise ScenarioError(source, sorted(tensors), f"a tensor {stored!r}")
         state[name] = torch.from_numpy(tensors[stored])
     try:
         policy.load_state_dict(state)
     except RuntimeError as error:
-        raise ScenarioError(str(folder / TENSORS), str(error), "weights of this network") from error
+        raise ScenarioError(source, str(error), "weights of this network") from error
 
 
 def load_network(folder: str | Path | None = None) -> HopeNetwork:

@@ -6,10 +6,9 @@ from typing import Any
 
 import gymnasium as gym
 import numpy as np
-from gymnasium.vector import AutoresetMode, VectorEnv
-from gymnasium.vector.utils import batch_space
 from numpy.typing import NDArray
 
+from hybridrl.envs.rows_vector import RowsVectorEnv
 from hybridrl.envs.storage.kernels.batch import stack
 from hybridrl.envs.storage.kernels.records import ASK_PLACE, PLACE, Engine
 from hybridrl.envs.storage.rewards import inverse_latency
@@ -20,7 +19,7 @@ from hybridrl.planners.errors import ScenarioError
 Array = NDArray[np.float32]
 
 
-class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
+class StorageVectorEnv(RowsVectorEnv):
     """B placement environments stepped together; a finished one begins anew within the step.
 
     Row ``i`` of a reset with seed ``s`` is :class:`~hybridrl.envs.storage.env.StoragePlacementEnv`
@@ -36,8 +35,6 @@ class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
         ScenarioError: If the injected policy keeps more than one array.
     """
 
-    metadata = {"autoreset_mode": AutoresetMode.SAME_STEP, "render_modes": []}  # noqa: RUF012
-
     def __init__(
         self,
         num_envs: int = 1,
@@ -46,16 +43,10 @@ class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
         migration: Any = "none",
         **options: Any,
     ) -> None:
-        if render_mode is not None:
-            raise ScenarioError("render_mode", render_mode, "None: there is nothing to draw")
-        self.num_envs = num_envs
         self.task = StorageTask(injected=injected(migration, "migration"), **options)
-        self.single_observation_space = feature_space()
-        self.single_action_space = gym.spaces.Discrete(self.task.devices)
-        self.observation_space = batch_space(self.single_observation_space, num_envs)
-        self.action_space = batch_space(self.single_action_space, num_envs)
+        devices = gym.spaces.Discrete(self.task.devices)
+        super().__init__(num_envs, feature_space(), devices, render_mode)
         self._step = compile_place_step(self.task.policy.hooks)[1]
-        self._rngs = [np.random.default_rng() for _ in range(num_envs)]
         self._bins = np.zeros((num_envs, N_FEATURES), np.int64)
         self._facts = np.zeros((num_envs, 6))
         self._kinds = np.zeros(num_envs, np.int64)
@@ -74,15 +65,7 @@ class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
         Raises:
             ScenarioError: If there are not B seeds.
         """
-        if seed is None or isinstance(seed, int | np.integer):
-            seeds = [None if seed is None else int(seed) + i for i in range(self.num_envs)]
-        else:
-            seeds = list(seed)
-        if len(seeds) != self.num_envs:
-            raise ScenarioError("seed", seed, f"{self.num_envs} seeds, one a system")
-        for i, value in enumerate(seeds):
-            if value is not None:
-                self._rngs[i] = gym.utils.seeding.np_random(int(value))[0]
+        self._seed_rows(seed)
         self._engines = [self.task.engine(self._draw(i)) for i in range(self.num_envs)]
         states = [engine.state for engine in self._engines]
         if not all(isinstance(state, np.ndarray) for state in states):
@@ -149,11 +132,10 @@ class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
     ) -> dict[str, Any]:
         """Set aside the ends of finished episodes and begin new ones."""
         assert self._batch is not None
-        final_obs = np.full(self.num_envs, None, object)
         facts = {**info, "outcome": np.full(self.num_envs, outcome, object)}
+        endings = self._endings(ended.copy(), self.task.features(self._bins), facts)
         actions = np.full(self.num_envs, -1)
         for i in np.flatnonzero(ended):
-            final_obs[i] = self.task.features(self._bins[i])
             engine = self._engines[i]
             engine.reset(self._draw(int(i)))
             first = int(self._batch.sys["first"][i, 0])
@@ -165,9 +147,4 @@ class StorageVectorEnv(VectorEnv[Array, NDArray[Any], NDArray[Any]]):
             self._states[i] = engine.state
             self._facts[i] = 0
         self._run(actions)  # systems that wait for an answer stay where they are
-        return {
-            "final_obs": final_obs,
-            "_final_obs": ended.copy(),
-            "final_info": facts | {f"_{name}": ended.copy() for name in facts},
-            "_final_info": ended.copy(),
-        }
+        return endings

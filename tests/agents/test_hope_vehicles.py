@@ -7,7 +7,8 @@ import torch
 from hybridrl.agents.common.vec_env import make_vec
 from hybridrl.agents.hope import HopePPO
 from hybridrl.agents.hope.features import PARTS, feature_count, feature_rows, parts_of
-from hybridrl.agents.hope.weights import SHIPPED, load_network, network_of
+from hybridrl.agents.hope.network import HopeNetwork
+from hybridrl.agents.hope.weights import SHIPPED, load_network, network_of, read_weights
 from hybridrl.agents.hope.widen import widened
 from hybridrl.envs.parking.vector_env import ParkingVectorEnv
 from hybridrl.planners.errors import ScenarioError
@@ -66,14 +67,12 @@ def test_learning_over_a_range_of_vehicles_counts_its_episodes_by_class():
     assert ((model.curriculum_record >= 0).sum(dim=1) > 0).sum() >= 5
 
 
-def test_widened_weights_act_as_before_and_load_into_the_longer_policy(tmp_path):
-    wide = widened(SHIPPED, 298, tmp_path / "wide")
-    old, new = load_network(), load_network(wide)
+def test_widened_weights_act_as_before_and_a_longer_policy_loads_the_shorter_ones():
+    old, new = load_network(), HopeNetwork(*widened(read_weights(SHIPPED), 298))
     rows = np.random.default_rng(0).normal(size=(4, 298)).astype(np.float32)
     np.testing.assert_allclose(new.logits(rows), old.logits(rows[:, :293]), atol=1e-5)
     env = make_vec("hybridrl/Parking-Hard-v0", 1, 0, ego=True, **OPTIONS)
-    model = HopePPO(env=env, n_steps=8, seed=0, device="cpu")
-    model.load_weights(wide)
+    model = HopePPO(env=env, n_steps=8, seed=0, device="cpu", start_from="shipped")
     np.testing.assert_allclose(network_of(model).logits(rows), new.logits(rows), atol=1e-5)
     with pytest.raises(ScenarioError, match="begins with"):
-        widened(SHIPPED, 296, tmp_path / "no")
+        widened(read_weights(SHIPPED), 296)

@@ -14,7 +14,7 @@ from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.lists import lru_victim
 from hybridrl.envs.storage.kernels.random import first_state, uniform
-from hybridrl.envs.storage.kernels.records import FLYING, Engine, i64
+from hybridrl.envs.storage.kernels.records import FLYING, Engine, i64, record
 from hybridrl.envs.storage.policy import Policy
 from hybridrl.envs.storage.traces.synthetic import service_times
 
@@ -26,7 +26,7 @@ FAST, SLOW, RANDOM, CDE, STAY, TARGET = range(len(RULES))
 HOT = 4  # accesses
 SMALL = 4  # pages of a random request
 MOVE_INTERVAL = 50  # requests between visits of the mover
-RULE = np.dtype((np.record, np.dtype([("kind", np.int64), ("rng", np.uint64)], align=True)))
+RULE = record([("kind", np.int64), ("rng", np.uint64)])
 
 
 class Heuristic(NamedTuple):

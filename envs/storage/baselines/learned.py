@@ -26,7 +26,7 @@ from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.features import log_bin
 from hybridrl.envs.storage.kernels.random import first_state, uniform
-from hybridrl.envs.storage.kernels.records import Engine, i64
+from hybridrl.envs.storage.kernels.records import Engine, i64, record
 from hybridrl.envs.storage.kernels.requests import size_bin
 from hybridrl.envs.storage.policy import Policy
 
@@ -37,20 +37,14 @@ ARCHIVIST, K_SVM, RNN_FAST, RNN_CDE = range(4)
 INPUTS, HIDDEN, SAMPLES = 5, 8, 1024
 EPOCHS = 4
 RATE = 0.05
-RULE = np.dtype(
-    (
-        np.record,
-        np.dtype(
-            [
-                ("kind", np.int64),
-                ("rng", np.uint64),
-                ("next", np.int64),
-                ("seen", np.int64),
-                ("trained", np.int64),
-            ],
-            align=True,
-        ),
-    )
+RULE = record(
+    [
+        ("kind", np.int64),
+        ("rng", np.uint64),
+        ("next", np.int64),
+        ("seen", np.int64),
+        ("trained", np.int64),
+    ]
 )
 
 

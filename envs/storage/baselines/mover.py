@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.storage.kernels.background import queue_move
 from hybridrl.envs.storage.kernels.compiled import inner
-from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine, i64
+from hybridrl.envs.storage.kernels.records import FLYING, NONE, Engine, i64, record
 
 if TYPE_CHECKING:
     from hybridrl.envs.storage.engine import HSSEngine
@@ -24,23 +24,17 @@ PERIOD = 10_000  # requests
 THROTTLE = 0.02
 HYSTERESIS = 2.0
 LEVELS = 256  # of scores when they are ranked
-RULE = np.dtype(
-    (
-        np.record,
-        np.dtype(
-            [
-                ("on", np.int64),
-                ("period", np.int64),
-                ("next", np.int64),  # request that ends this period
-                ("throttle", np.float64),
-                ("hysteresis", np.float64),
-                ("decay", np.float64),  # of scores at the end of a period
-                ("planned", np.int64),
-                ("done", np.int64),
-            ],
-            align=True,
-        ),
-    )
+RULE = record(
+    [
+        ("on", np.int64),
+        ("period", np.int64),
+        ("next", np.int64),  # request that ends this period
+        ("throttle", np.float64),
+        ("hysteresis", np.float64),
+        ("decay", np.float64),  # of scores at the end of a period
+        ("planned", np.int64),
+        ("done", np.int64),
+    ]
 )
 
 

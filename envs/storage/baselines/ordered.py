@@ -19,26 +19,20 @@ from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.compiled import inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.lists import lru_victim
-from hybridrl.envs.storage.kernels.records import DONE, Engine, i64
+from hybridrl.envs.storage.kernels.records import DONE, Engine, i64, record
 from hybridrl.envs.storage.policy import Policy
 
 if TYPE_CHECKING:
     from hybridrl.envs.storage.engine import HSSEngine
 
 LFU, BELADY, HORIZON = range(3)
-RULE = np.dtype(
-    (
-        np.record,
-        np.dtype(
-            [
-                ("kind", np.int64),
-                ("write_horizon", np.float64),
-                ("read_horizon", np.float64),
-                ("seen", np.int64),  # background moves
-            ],
-            align=True,
-        ),
-    )
+RULE = record(
+    [
+        ("kind", np.int64),
+        ("write_horizon", np.float64),
+        ("read_horizon", np.float64),
+        ("seen", np.int64),  # background moves
+    ]
 )
 
 

@@ -40,13 +40,13 @@ _f = np.float64
 _i = np.int64
 
 
-def _record(fields: list[Any], align: bool = True) -> np.dtype[Any]:
-    """Fields read by name in plain Python as well (coverage runs uncompiled)."""
+def record(fields: list[Any], align: bool = True) -> np.dtype[Any]:
+    """A record type whose fields plain Python reads by name as well (coverage runs uncompiled)."""
     return np.dtype((np.record, np.dtype(fields, align=align)))
 
 
 # One logical page of 4 KiB: 20 bytes. `last` and `migr` are one more than an index; 0 is never.
-PAGE = _record(
+PAGE = record(
     [
         ("last", np.uint32),  # request of its last access
         ("migr", np.uint32),  # number of its last migration, among all migrations
@@ -59,11 +59,11 @@ PAGE = _record(
     align=False,
 )
 
-REQUEST = _record([("t", _f), ("page", _i), ("npages", np.int32), ("write", np.int32)])
+REQUEST = record([("t", _f), ("page", _i), ("npages", np.int32), ("write", np.int32)])
 
-LOG = _record([("arrive", _f), ("latency", _f)])
+LOG = record([("arrive", _f), ("latency", _f)])
 
-CANDIDATE = _record(
+CANDIDATE = record(
     [
         ("page", _i),
         ("npages", _i),
@@ -74,7 +74,7 @@ CANDIDATE = _record(
     ]
 )
 
-DEVICE = _record(
+DEVICE = record(
     [
         # What it is.
         ("kind", _i),
@@ -122,7 +122,7 @@ DEVICE = _record(
     ]
 )
 
-JOB = _record(
+JOB = record(
     [
         ("state", _i),
         ("kind", _i),
@@ -137,7 +137,7 @@ JOB = _record(
     ]
 )
 
-SYSTEM = _record(
+SYSTEM = record(
     [
         # The experiment.
         ("first", _i),  # of this engine's requests in the request array
