@@ -1,7 +1,7 @@
 """The suite optimism: exploration with guarantees, and its deep form beside plain SAC.
 
 Provable half: tables and linear features, where every regret is exact (locks with Hadamard
-observations: against what was paid). Deep half: two MuJoCo tasks and a sparse one. A trial is one
+observations: against what was paid). Deep half: four MuJoCo tasks and a sparse one. A trial is one
 agent on one problem with all its seeds.
 """
 
@@ -23,14 +23,15 @@ LOCKS = (
 )
 RANDOM = ("nora", "nora-no-reset", "douhua", "lsvi-ucb", "lsvi-ucb-rare")
 VECTORS = ("nora", "nora-hybrid", "nora-no-optimism", "lsvi-ucb-rare")
-DEEP = ("sac", "sac-norm", "oac", "optimistic-sac")
+DEEP = ("sac", "sac-norm", "oac", "optimistic-sac", "optimistic-sac-whole")
 # Problem -> the agents that belong to it; the others of a request are left out there.
 CELLS: dict[str, tuple[str, ...]] = {
     **{f"lock-{horizon}": LOCKS for horizon in (5, 10, 20)},
     "random": RANDOM,
     "random-linear": ("nora", "lsvi-ucb", "lsvi-ucb-rare"),
     **{f"hadamard-{horizon}": VECTORS for horizon in (5, 10)},
-    **{f"{name}-v5": DEEP for name in ("InvertedPendulum", "InvertedDoublePendulum", "Hopper")},
+    **{f"{name}-v5": DEEP for name in ("InvertedPendulum", "InvertedDoublePendulum")},
+    **{f"{name}-v5": DEEP for name in ("Hopper", "HalfCheetah")},
     SPARSE: DEEP,
 }
 

@@ -47,6 +47,7 @@ TASKS: dict[str, tuple[Callable[[int], VectorEnv[Any, Any, Any]], int, dict[str,
     "InvertedDoublePendulum-v5": (mujoco("InvertedDoublePendulum-v5"), 3, MUJOCO),
     "InvertedPendulum-v5": (mujoco("InvertedPendulum-v5"), 3, MUJOCO),
     "Hopper-v5": (mujoco("Hopper-v5"), 3, MUJOCO),
+    "HalfCheetah-v5": (mujoco("HalfCheetah-v5"), 3, MUJOCO),
     "SparsePoint-v0": (SparsePointVectorEnv, 10, SPARSE),
 }
 

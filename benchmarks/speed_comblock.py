@@ -20,11 +20,12 @@ LOOP = "a network after the other, autograd"
 
 
 def comblock_subjects(seed: int) -> list[Subject]:
-    """Steps of the lock of ten steps, beside an environment written without compiled code."""
+    """Steps of locks of ten and fifty steps, beside an environment without compiled code."""
     smooth = {"action_kind": "continuous"}
     return [
         Subject(f"vector of {LANES}", "steps", _vector(seed), PLAIN),
         Subject(f"vector of {LANES}, continuous", "steps", _vector(seed, **smooth), PLAIN_SMOOTH),
+        Subject(f"vector of {LANES}, H = 50", "steps", _vector(seed, horizon=50), PLAIN),
         Subject(f"vector of {LANES}, latent", "steps", _vector(seed, obs_kind="latent"), PLAIN),
         Subject("gym.make", "steps", _single(seed), PLAIN),
         Subject(PLAIN, "steps", _plain(seed, smooth=False)),
@@ -49,9 +50,8 @@ def hnpg_subjects(seed: int) -> list[Subject]:
 
 
 def _vector(seed: int, **keywords: Any) -> Callable[[], int]:
-    env: Any = gym.make_vec(
-        ID, LANES, vectorization_mode="vector_entry_point", horizon=HORIZON, **keywords
-    )
+    lock = {"horizon": HORIZON, **keywords}
+    env: Any = gym.make_vec(ID, LANES, vectorization_mode="vector_entry_point", **lock)
     env.reset(seed=seed)
     env.action_space.seed(seed)
     actions = [env.action_space.sample() for _ in range(8)]

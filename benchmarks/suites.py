@@ -234,12 +234,13 @@ SUITES: dict[str, Suite] = {
         envs=(
             *("lock-5", "lock-10", "lock-20", "random", "random-linear"),
             *("hadamard-5", "hadamard-10"),
-            *("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "Hopper-v5", "SparsePoint-v0"),
+            *("InvertedPendulum-v5", "InvertedDoublePendulum-v5", "Hopper-v5", "HalfCheetah-v5"),
+            "SparsePoint-v0",
         ),
         agents=(
             *("nora", "nora-hybrid", "nora-no-optimism", "nora-no-optimism-no-data"),
             *("nora-no-reset", "douhua", "lsvi-ucb", "lsvi-ucb-rare"),
-            *("sac", "sac-norm", "oac", "optimistic-sac"),
+            *("sac", "sac-norm", "oac", "optimistic-sac", "optimistic-sac-whole"),
         ),
         tiers={
             "smoke": {"share": 0.02, "steps": 60, "sparse_steps": 60},
@@ -379,6 +380,19 @@ SUITES: dict[str, Suite] = {
         },
         seeds=5,
         reproduces="HNPG (arXiv 2311.08384)",
+    ),
+    "hnpg-tasks": Suite(
+        title="HNPG with a dataset on ordinary Gymnasium tasks, beside TRPO and PPO",
+        module="hybridrl.benchmarks.hnpg_tasks",
+        envs=("CartPole-v1", "InvertedPendulum-v5"),
+        agents=("hnpg", "hnpg-online", "trpo", "ppo"),
+        tiers={
+            "smoke": {"steps": 2000, "points": 1},
+            "quick": {"steps": 10_000, "points": 2},
+            "cpu": {"steps": 20_000, "points": 10},
+            "full": {"steps": 200_000, "points": 20},
+        },
+        seeds=5,
     ),
 }
 

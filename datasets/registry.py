@@ -33,6 +33,10 @@ RECIPES: dict[str, str] = (
         )
     }
     | {
+        f"hybridrl/{task}/controller-v0": "hybridrl.datasets.balance:make"
+        for task in ("cartpole", "invertedpendulum")
+    }
+    | {
         f"parking/{level}/{kind}-v0": "hybridrl.datasets.parking_demos:make"
         for level in ("normal", "complex", "extreme", "lot", "mixed", "hard", "all")
         for kind in ("planner", "planner-discrete", "policy", "policy-discrete")

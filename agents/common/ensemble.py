@@ -8,6 +8,8 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+LARGE = 2**15  # numbers of a member's layer from which memory, not the number of calls, costs time
+
 
 class EnsembleLinear(nn.Module):
     """``E`` independent affine layers, initialised as ``torch.nn.Linear``.
@@ -48,10 +50,18 @@ class EnsembleLayerNorm(nn.Module):
 
     def forward(self, inputs: Tensor, members: Tensor | None = None) -> Tensor:
         """``(E, B, h)`` to ``(E, B, h)``."""
-        normal = nn.functional.layer_norm(inputs, (self.features,))
-        if members is None:
-            return torch.addcmul(self.bias, normal, self.weight)
-        return torch.addcmul(self.bias[members], normal, self.weight[members])
+        weight = self.weight if members is None else self.weight[members]
+        bias = self.bias if members is None else self.bias[members]
+        if inputs.numel() < LARGE * len(inputs):
+            normal = nn.functional.layer_norm(inputs, (self.features,))
+            return torch.addcmul(bias, normal, weight)
+        # Large ones member by member: torch's kernel takes one affine map, in the same pass.
+        each = zip(
+            inputs.unbind(), weight.flatten(1).unbind(), bias.flatten(1).unbind(), strict=True
+        )
+        return torch.stack(
+            [nn.functional.layer_norm(x, (self.features,), w, b) for x, w, b in each]
+        )
 
 
 class EnsembleMLP(nn.Module):

@@ -90,6 +90,8 @@ def _inner_state(env: Any) -> dict[str, Any] | None:
     if hasattr(env, "get_state") and hasattr(env, "set_state"):
         state: dict[str, Any] = env.get_state()
         return state
+    if isinstance(env, gym.vector.VectorEnv):
+        return None
     generator = {"generator": env.np_random.bit_generator.state}
     module = type(env).__module__
     if module.startswith("gymnasium.envs.classic_control"):

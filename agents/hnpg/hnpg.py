@@ -60,6 +60,8 @@ class HNPG(TRPO):
         critic_l2: Weight of the squared critic parameters.
         critic_sweeps: Fits in a row with new targets (K2); 1 is enough with per-step networks.
         n_value_samples: Actions drawn for a state's value, where they are continuous.
+        centre_advantages: Subtract their mean from the online advantages: no bias, and less noise
+            while the critic is far off [default: where there is one network for all steps].
         offline_action_source: ``policy``: the policy step uses offline states with actions of the
             present policy, as the published code does; ``data``: the dataset's own (C1).
         kl_check: As of :class:`~hybridrl.agents.hnpg.step.TrustRegion` (C2).
@@ -105,6 +107,7 @@ class HNPG(TRPO):
         critic_l2: float = 0.0,
         critic_sweeps: int = 1,
         n_value_samples: int = 10,
+        centre_advantages: bool | None = None,
         offline_action_source: str = "policy",
         kl_check: bool = True,
         clip_actions: bool = True,
@@ -148,6 +151,9 @@ class HNPG(TRPO):
         self.per_step = self.horizon is not None if per_step is None else per_step
         if self.per_step and self.horizon is None:
             raise ScenarioError("horizon", None, "the steps of an episode, for per_step=True")
+        self.centre_advantages = (
+            not self.per_step if centre_advantages is None else centre_advantages
+        )
         if gamma is None and not self.per_step:
             self.gamma = 0.99
         if _init_setup_model:
@@ -235,6 +241,7 @@ class HNPG(TRPO):
             critic_l2=self.critic_l2,
             critic_sweeps=self.critic_sweeps,
             n_value_samples=self.n_value_samples,
+            centre_advantages=self.centre_advantages,
             own_actions=self.offline_action_source == "policy",
             offline_critic=self.offline_critic,
             offline_policy=self.offline_policy,

@@ -27,6 +27,7 @@ class Update:
         critic_l2: Weight of the squared critic parameters.
         critic_sweeps: Fits in a row with new targets.
         n_value_samples: Actions drawn for a value.
+        centre_advantages: Subtract each network's mean from its online advantages.
         own_actions: Offline states with the policy's own actions in the policy step.
         offline_critic: Use offline rows in the critics.
         offline_policy: Use offline rows in the policy step.
@@ -41,6 +42,7 @@ class Update:
     critic_l2: float
     critic_sweeps: int
     n_value_samples: int
+    centre_advantages: bool
     own_actions: bool
     offline_critic: bool
     offline_policy: bool
@@ -170,11 +172,14 @@ def _online_part(
         grid, values.view_as(grid), online.dones, online.last_values,
         settings.gamma, settings.gae_lambda,
     )  # fmt: skip
+    advantages = advantages.flatten()[rows.index]
+    if settings.centre_advantages:
+        advantages = advantages - losses.masked_mean(advantages, rows.mask).unsqueeze(-1)
     return PolicyRows(
         features=rows.features,
         actions=rows.actions,
         log_prob=online.log_prob.flatten()[rows.index],
-        advantages=advantages.flatten()[rows.index],
+        advantages=advantages,
         mask=rows.mask,
     )
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from functools import partial
 from typing import Any, Literal
 
 import numpy as np
@@ -15,7 +16,7 @@ from torch import Tensor
 from hybridrl.agents.common.hybrid_sac import HybridSAC, critic_kwargs
 from hybridrl.agents.common.policies import EnsembleCritic
 from hybridrl.agents.common.sac_core import SACRules, critic_update, critic_values
-from hybridrl.agents.optimistic_sac.formulas import ramp, shift, upper_bound
+from hybridrl.agents.optimistic_sac.formulas import critic_slopes, ramp, tilt
 from hybridrl.agents.optimistic_sac.switching import SwitchTest, make_switch
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
@@ -30,13 +31,15 @@ class OptimisticSAC(HybridSAC):
     confidence value of an exploration critic: a copy of the critics that is renewed rarely. What
     it learns and how it is evaluated is plain soft actor-critic. With ``delta=0``, two critics and
     no normalisation it is :class:`HybridSAC` bit for bit; with ``switch="every_step"``,
-    ``reset="none"`` and two critics it is OAC (the preset ``oac``).
+    ``reset="none"``, ``scale_by_doubt=False`` and two critics it is OAC (the preset ``oac``).
 
     Args:
         policy: See :class:`HybridSAC`.
         env: To learn in.
         beta_ub: Deviations of the ensemble above its mean; negative values make it cautious.
-        delta: Divergence between exploring and target policy, from 0 (no exploration).
+        delta: Divergence between exploring and target policy, at most; 0 is no exploration.
+        scale_by_doubt: The shift is scaled, state by state, by the share of the bonus in the
+            upward direction; ``False`` spends all of ``delta`` everywhere, as OAC does.
         optimism: Factor on ``beta_ub`` and ``delta``; 0 turns both off: RLPD without its update
             ratio where there is a dataset.
         switch: When the exploration critic is renewed: ``replay_doubling``, ``logdet`` or
@@ -68,6 +71,7 @@ class OptimisticSAC(HybridSAC):
         *,
         beta_ub: float = 4.66,
         delta: float = 4.0,
+        scale_by_doubt: bool = True,
         optimism: float = 1.0,
         switch: str = "replay_doubling",
         switch_growth: float = 1.5,
@@ -91,6 +95,7 @@ class OptimisticSAC(HybridSAC):
             raise ScenarioError("use_sde", True, "False, or delta=0: the shift needs plain noise")
         make_switch(switch, switch_growth, switch_ridge, 1, 0)
         self.beta_ub, self.delta, self.optimism = beta_ub, delta, optimism
+        self.scale_by_doubt = scale_by_doubt
         self.switch, self.switch_growth, self.switch_ridge = switch, switch_growth, switch_ridge
         self.reset, self.warm_steps = reset, warm_steps
         self.n_target_critics, self.mean_of_critics = n_target_critics, mean_of_critics
@@ -138,26 +143,12 @@ class OptimisticSAC(HybridSAC):
         share = ramp(int(self.switch_test.since), self.warm_steps) if self.reset == "tilt" else 1.0
         delta = self.delta * self.optimism * share
         if delta > 0.0:
-            gradient = self.optimistic_gradient(observations, mean)
-            mean = mean + shift(log_std, gradient, delta)
+            beta, critic = self.beta_ub * self.optimism, self.explorer
+            q, slopes = critic_slopes(
+                partial(critic_values, critic), critic.n_critics, observations, mean
+            )
+            mean = mean + tilt(q, slopes, log_std, beta, delta, self.scale_by_doubt)
         return torch.tanh(torch.addcmul(mean, log_std.exp(), torch.randn_like(mean)))
-
-    def optimistic_gradient(self, observations: Any, mean: Tensor) -> Tensor:
-        """Gradient of the optimistic value with respect to the mean before the squashing.
-
-        Args:
-            observations: ``(B, ...)``.
-            mean: ``(B, A)``.
-
-        Returns:
-            ``(B, A)``, of each state's own value.
-        """
-        with torch.enable_grad():
-            at = mean.detach().requires_grad_()
-            q = critic_values(self.explorer, observations, torch.tanh(at))
-            value = upper_bound(q, self.beta_ub * self.optimism).sum()
-            (gradient,) = torch.autograd.grad(value, at)
-        return gradient
 
     def renew(self) -> None:
         """Switch: the exploration critic becomes a copy of the critics."""

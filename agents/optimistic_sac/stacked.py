@@ -20,7 +20,7 @@ from hybridrl.agents.common.replay import unpack
 from hybridrl.agents.common.sac_core import Metrics, SACRules, sac_update
 from hybridrl.agents.common.stacked import StackedCritic, StackedSAC
 from hybridrl.agents.common.stacked_agent import StackedAgent
-from hybridrl.agents.optimistic_sac.formulas import ramp, shift, upper_bound
+from hybridrl.agents.optimistic_sac.formulas import critic_slopes, ramp, tilt
 from hybridrl.agents.optimistic_sac.switching import DataGrowth, EveryStep
 from hybridrl.planners.errors import UnknownNameError
 
@@ -32,6 +32,7 @@ class Method:
     Args:
         delta: 0 explores as plain soft actor-critic does.
         beta_ub: Deviations above the mean.
+        scale_by_doubt: Shift by the share of the bonus.
         every_step: The exploration critic is the critic itself.
         switch_growth: Of the data between two switches, where it is not.
         warm_steps: Of the tilt after a switch.
@@ -42,6 +43,7 @@ class Method:
 
     delta: float = 0.0
     beta_ub: float = 4.66
+    scale_by_doubt: bool = True
     every_step: bool = False
     switch_growth: float = 1.5
     warm_steps: int = 100
@@ -52,9 +54,10 @@ class Method:
 
 METHODS: dict[str, Method] = {
     "sac": Method(),
-    "oac": Method(delta=23.53, every_step=True, warm_steps=0),
+    "oac": Method(delta=23.53, scale_by_doubt=False, every_step=True, warm_steps=0),
     "sac-norm": Method(layer_norm=True),
     "optimistic-sac": Method(delta=4.0, layer_norm=True),
+    "optimistic-sac-whole": Method(delta=4.0, scale_by_doubt=False, layer_norm=True),
 }
 
 
@@ -149,12 +152,9 @@ class StackedOptimisticSAC(StackedAgent):
         mean, log_std = self.sac.actor.gaussian(obs)
         delta = self.method.delta * ramp(int(self.test.since), self.method.warm_steps)
         if delta > 0.0:
-            with torch.enable_grad():
-                at = mean.detach().requires_grad_()
-                q = self.explorer.values(obs, torch.tanh(at))
-                value = upper_bound(q, self.method.beta_ub).sum()
-                (gradient,) = torch.autograd.grad(value, at)
-            mean = mean + shift(log_std, gradient, delta)
+            method, critic = self.method, self.explorer
+            q, slopes = critic_slopes(critic.values, critic.n_critics, obs, mean)
+            mean = mean + tilt(q, slopes, log_std, method.beta_ub, delta, method.scale_by_doubt)
         return torch.tanh(torch.addcmul(mean, log_std.exp(), torch.randn_like(mean)))
 
     def _actions(self) -> NDArray[Any]:

@@ -24,9 +24,10 @@ _UNIT = 2.0**-53
 
 
 @njit(cache=True)
-def uniform(words: Words) -> float:
-    """The next number of a stream, uniform on [0, 1)."""
-    a, b, c, d = words[0], words[1], words[2], words[3]
+def _next(
+    a: np.uint64, b: np.uint64, c: np.uint64, d: np.uint64
+) -> tuple[float, np.uint64, np.uint64, np.uint64, np.uint64]:
+    """The next number of a stream, uniform on [0, 1), and the four words after it."""
     total = a + d
     drawn = ((total << _23) | (total >> _41)) + a
     shifted = b << _17
@@ -35,9 +36,69 @@ def uniform(words: Words) -> float:
     b ^= c
     a ^= d
     c ^= shifted
-    words[0], words[1], words[2] = a, b, c
-    words[3] = (d << _45) | (d >> _19)
-    return float(drawn >> _11) * _UNIT
+    return float(drawn >> _11) * _UNIT, a, b, c, (d << _45) | (d >> _19)
+
+
+@njit(cache=True)
+def uniform(words: Words) -> float:
+    """The next number of a stream, uniform on [0, 1)."""
+    drawn, a, b, c, d = _next(words[0], words[1], words[2], words[3])
+    words[0], words[1], words[2], words[3] = a, b, c, d
+    return drawn
+
+
+@njit(cache=True)
+def _normals(words: Words, count: int, deviation: float, pairs: Floats, out: Floats) -> None:
+    """Fill the first entries of ``out`` with normal numbers (Marsaglia's polar method).
+
+    First all accepted pairs, without a branch that nobody can predict and with the words in
+    registers; then their logarithms.
+
+    Args:
+        words: Of the stream.
+        count: How many, at most the length of ``out``.
+        deviation: Standard deviation.
+        pairs: ``(3, count + 1)`` or more, overwritten.
+        out: Filled up to ``count``; zeros after it.
+    """
+    a, b, c, d = words[0], words[1], words[2], words[3]
+    k = 0
+    while k < count:
+        first, a, b, c, d = _next(a, b, c, d)
+        second, a, b, c, d = _next(a, b, c, d)
+        u, v = 2.0 * first - 1.0, 2.0 * second - 1.0
+        s = u * u + v * v
+        pairs[0, k], pairs[1, k], pairs[2, k] = u, v, s  # written over by the next if refused
+        k += 2 * (int(s < 1.0) & int(s != 0.0))
+    words[0], words[1], words[2], words[3] = a, b, c, d
+    for k in range(0, count, 2):
+        s = pairs[2, k]
+        scale = deviation * math.sqrt(-2.0 * math.log(s) / s)
+        out[k] = pairs[0, k] * scale
+        if k + 1 < count:
+            out[k + 1] = pairs[1, k] * scale
+    out[count:] = 0.0
+
+
+@njit(cache=True)
+def _transform(g: Floats) -> None:
+    """Walsh-Hadamard transform in place, the product with M: two of its passes at a time.
+
+    The sums are those of single passes, in the same order; memory is touched half as often.
+    """
+    size, half = len(g), 1
+    while 4 * half <= size:
+        for block in range(0, size, 4 * half):
+            for k in range(block, block + half):
+                a, b, c, d = g[k], g[k + half], g[k + 2 * half], g[k + 3 * half]
+                p, q, r, s = a + b, a - b, c + d, c - d
+                g[k], g[k + half] = p + r, q + s
+                g[k + 2 * half], g[k + 3 * half] = p - r, q - s
+        half *= 4
+    if half < size:
+        for k in range(half):
+            a, b = g[k], g[k + half]
+            g[k], g[k + half] = a + b, a - b
 
 
 @njit(cache=True)
@@ -145,32 +206,16 @@ def observe_rotated(
         streams: ``(N, 4)``.
         out: ``(N, D)``, those rows filled; D is a power of two.
     """
-    size = out.shape[1]
-    g = np.empty(size)
+    g, pairs = np.zeros(out.shape[1]), np.empty((3, coordinates + 1))
     for i in rows:
-        stream = streams[i]
-        g[:] = 0.0
-        k = 0
-        while k < coordinates and noise > 0.0:  # Marsaglia's polar method: two normals at a time
-            u, v = 2.0 * uniform(stream) - 1.0, 2.0 * uniform(stream) - 1.0
-            s = u * u + v * v
-            if s >= 1.0 or s == 0.0:
-                continue
-            scale = noise * math.sqrt(-2.0 * math.log(s) / s)
-            g[k] = u * scale
-            if k + 1 < coordinates:
-                g[k + 1] = v * scale
-            k += 2
+        if noise > 0.0:
+            _normals(streams[i], coordinates, noise, pairs, g)
+        else:
+            g[:] = 0.0
         g[latent[i]] += 1.0
         g[3 + steps[i]] += 1.0
-        half = 1
-        while half < size:  # the Walsh-Hadamard transform is the product with M
-            for block in range(0, size, 2 * half):
-                for k in range(block, block + half):
-                    a, b = g[k], g[k + half]
-                    g[k], g[k + half] = a + b, a - b
-            half *= 2
-        for k in range(size):
+        _transform(g)
+        for k in range(len(g)):
             out[i, k] = g[k]
 
 

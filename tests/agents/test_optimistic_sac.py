@@ -14,7 +14,16 @@ from hybridrl.agents.common.hybrid_sac import HybridSAC
 from hybridrl.agents.common.stacked import StackedCritic
 from hybridrl.agents.common.training_state import load_training_state, save_training_state
 from hybridrl.agents.optimistic_sac import OptimisticSAC
-from hybridrl.agents.optimistic_sac.formulas import divergence, doubled, ramp, shift, upper_bound
+from hybridrl.agents.optimistic_sac.formulas import (
+    bound_slopes,
+    critic_slopes,
+    divergence,
+    doubled,
+    doubt,
+    ramp,
+    shift,
+    tilt,
+)
 from hybridrl.agents.optimistic_sac.stacked import METHODS, Method, StackedOptimisticSAC
 from hybridrl.agents.optimistic_sac.switching import DataGrowth, LogDet, make_switch
 from hybridrl.agents.registry import agent_class, load_preset
@@ -68,42 +77,93 @@ def test_no_gradient_means_no_shift():
     assert torch.equal(moved, torch.zeros(3, 2))
 
 
-def test_the_upper_bound_is_mean_plus_deviations():
-    q = torch.tensor([[1.0, 2.0], [3.0, 2.0]])
-    assert upper_bound(q, 4.0).tolist() == [6.0, 2.0]
-    four = torch.tensor([[0.0], [0.0], [2.0], [2.0]])
-    assert float(upper_bound(four, 0.5)) == pytest.approx(1.5, abs=1e-5)
-    equal = torch.ones(3, 2, requires_grad=True)
-    (gradient,) = torch.autograd.grad(upper_bound(equal, 5.0).sum(), equal)
-    assert torch.isfinite(gradient).all()
+def upper_bound(q, beta):
+    """Mean of E critics plus deviations of the population, ``(E, B)`` to ``(B,)``."""
+    return q.mean(0) + beta * q.std(0, correction=0)
+
+
+def slopes_of(model, obs, mean):
+    def values(seen, actions):
+        return model.explorer.values(seen, actions)
+
+    return critic_slopes(values, model.explorer.n_critics, obs, mean)
+
+
+def test_both_parts_of_the_bound_have_the_slopes_that_autograd_finds():
+    model = agent(n_critics=4)
+    obs, mean = torch.randn(5, 3), torch.randn(5, 1) * 0.3
+    q, slopes = slopes_of(model, obs, mean)
+    at = mean.clone().requires_grad_()
+    live = model.explorer.values(obs, torch.tanh(at))
+    assert torch.allclose(q, live, atol=1e-6)
+    of_mean, of_bonus = bound_slopes(q, slopes, 2.0)
+    (expected,) = torch.autograd.grad(live.mean(0).sum(), at, retain_graph=True)
+    assert torch.allclose(of_mean, expected, atol=1e-6)
+    (expected,) = torch.autograd.grad(upper_bound(live, 2.0).sum(), at)
+    assert torch.allclose(of_mean + of_bonus, expected, atol=1e-5)
+    equal = bound_slopes(torch.ones(2, 5), slopes[:2], 4.66)
+    assert torch.equal(equal[1], torch.zeros(5, 1))  # no doubt where they agree
     assert ramp(5, 10) == 0.5 and ramp(50, 10) == 1.0 and ramp(0, 0) == 1.0
     assert doubled(0.7, 0.0) and not doubled(0.69, 0.0)
 
 
-def test_a_batch_is_shifted_state_by_state():
-    model = agent(n_critics=3)
-    obs = torch.randn(6, 3)
-    mean, log_std, _ = model.actor.get_action_dist_params(obs)
-    gradient = model.optimistic_gradient(obs, mean)
-    together = shift(log_std, gradient, 3.0)
-    for k in range(6):
-        one = model.optimistic_gradient(obs[k : k + 1], mean[k : k + 1])
-        assert torch.allclose(one, gradient[k : k + 1], atol=1e-6)
-        assert torch.allclose(shift(log_std[k : k + 1], one, 3.0), together[k : k + 1], atol=1e-5)
-
-
-def test_the_gradient_is_that_of_finite_differences():
+def test_the_slopes_are_those_of_finite_differences():
     model = agent(n_critics=4, beta_ub=2.0)
-    obs = torch.randn(5, 3)
-    mean = torch.randn(5, 1) * 0.3
+    obs, mean = torch.randn(5, 3), torch.randn(5, 1) * 0.3
 
     def value(at):
-        q = model.explorer.values(obs, torch.tanh(at)).double()
-        return upper_bound(q, 2.0)
+        return upper_bound(model.explorer.values(obs, torch.tanh(at)).double(), 2.0)
 
     step = 1e-3
     slope = (value(mean + step) - value(mean - step)) / (2 * step)
-    assert torch.allclose(model.optimistic_gradient(obs, mean)[:, 0].double(), slope, atol=2e-3)
+    found = sum(bound_slopes(*slopes_of(model, obs, mean), 2.0))
+    assert torch.allclose(found[:, 0].double(), slope, atol=2e-3)
+
+
+@pytest.mark.parametrize("policy", ["MlpPolicy", "ListPolicy"])
+def test_a_batch_is_shifted_state_by_state(policy):
+    model = agent(policy=policy, **PLAIN).learn(30)
+    model.switch_test.since += 1000
+    obs = torch.randn(6, 3)
+
+    def means(seen):  # the same noise for every state
+        torch.manual_seed(0)
+        log_std = model.actor.get_action_dist_params(seen)[1]
+        noise = torch.randn_like(log_std) * log_std.exp()
+        torch.manual_seed(0)
+        return torch.atanh(model.explore(seen).double()) - noise
+
+    together = means(obs)
+    for k in range(6):
+        one = means(obs[k : k + 1])
+        assert torch.allclose(one, together[k : k + 1], atol=1e-3)
+
+
+@settings(max_examples=60, deadline=None, derandomize=True)
+@given(st.lists(numbers, min_size=6, max_size=6), st.sampled_from([1e-25, 1.0, 1e25]))
+def test_doubt_is_the_share_of_the_bonus_and_no_more_than_the_divergence_is_spent(drawn, scale):
+    log_std, known, bonus = torch.tensor(drawn).view(3, 2)
+    share = doubt(log_std, known * scale, bonus * scale)
+    lengths = [float((log_std.exp() * part).norm()) for part in (known, bonus)]
+    if sum(lengths) > 1e-3:
+        assert float(share) == pytest.approx(lengths[1] / sum(lengths), abs=1e-4)
+    q, slopes = torch.tensor([[1.0], [0.0]]), torch.stack([known + bonus, known - bonus])[:, None]
+    moved = tilt(q, slopes, log_std, 1.0, 3.0, True)
+    assert torch.isfinite(moved).all()
+    assert float(divergence(moved, log_std)) <= 3.0 * (1 + 1e-4)
+    if float((known + bonus).abs().max()) > 1e-3:  # else there is no direction
+        spent = 3.0 * float(doubt(log_std, known, bonus)) ** 2
+        assert float(divergence(moved, log_std)) == pytest.approx(spent, rel=1e-3, abs=1e-6)
+
+
+def test_critics_that_agree_about_the_direction_leave_the_policy_alone():
+    slope = torch.randn(1, 4, 2)
+    q = torch.tensor([[1.0] * 4, [3.0] * 4])
+    same = slope.expand(2, 4, 2)
+    log_std = torch.zeros(4, 2)
+    assert torch.equal(tilt(q, same, log_std, 4.66, 4.0, True), torch.zeros(4, 2))
+    whole = tilt(q, same, log_std, 4.66, 4.0, False)
+    assert divergence(whole, log_std).tolist() == pytest.approx([4.0] * 4)
 
 
 @pytest.mark.parametrize("off", [{"delta": 0.0}, {"optimism": 0.0}])
@@ -156,7 +216,8 @@ def test_oac_explores_with_the_live_critics_and_moves_by_its_published_divergenc
     assert model.beta_ub == 4.66 and (2 * model.delta) ** 0.5 == pytest.approx(6.86, abs=0.01)
     obs = torch.randn(8, 3)
     mean, log_std, _ = model.actor.get_action_dist_params(obs)
-    moved = shift(log_std, model.optimistic_gradient(obs, mean), 23.53)
+    gradient = sum(bound_slopes(*slopes_of(model, obs, mean), 4.66))
+    moved = shift(log_std, gradient, 23.53)
     torch.manual_seed(0)
     explored = model.explore(obs)
     torch.manual_seed(0)
@@ -279,7 +340,7 @@ def test_seeds_side_by_side_learn(method):
     assert made.steps == 60 and made.replay.size == 60
     assert np.abs(made.act(np.zeros((3, 2, 2)))).max() <= 1.0
     assert torch.isfinite(made.sac.critic.net.head.weight).all()
-    assert (made.switches > 0) == (method == "optimistic-sac")
+    assert (made.switches > 0) == method.startswith("optimistic-sac")
 
 
 def test_a_seed_in_a_stack_is_shifted_as_the_single_agent_is():

@@ -1,5 +1,7 @@
 """The combination lock against its tables, closed forms, NumPy, and its own vector form."""
 
+import math
+
 import gymnasium as gym
 import numpy as np
 import pytest
@@ -142,24 +144,54 @@ def test_streams_are_uniform_and_independent_of_one_another():
     assert abs(np.corrcoef(drawn[0, 1:], drawn[0, :-1])[0, 1]) < 0.05
 
 
+def xoshiro(state):
+    """The next number of a list of four whole numbers, in plain Python."""
+
+    def rotl(x, k):
+        return ((x << k) | (x >> (64 - k))) % 2**64
+
+    result = (rotl((state[0] + state[3]) % 2**64, 23) + state[0]) % 2**64
+    t = (state[1] << 17) % 2**64
+    state[2] ^= state[0]
+    state[3] ^= state[1]
+    state[1] ^= state[2]
+    state[0] ^= state[3]
+    state[2] ^= t
+    state[3] = rotl(state[3], 45)
+    return (result >> 11) * 2.0**-53
+
+
 def test_the_generator_is_xoshiro_as_written_in_python():
-    def reference(state):
-        def rotl(x, k):
-            return ((x << k) | (x >> (64 - k))) % 2**64
-
-        result = (rotl((state[0] + state[3]) % 2**64, 23) + state[0]) % 2**64
-        t = (state[1] << 17) % 2**64
-        state[2] ^= state[0]
-        state[3] ^= state[1]
-        state[1] ^= state[2]
-        state[0] ^= state[3]
-        state[2] ^= t
-        state[3] = rotl(state[3], 45)
-        return (result >> 11) * 2.0**-53
-
     state = [1, 2, 3, 2**63 + 5]
     words = np.array(state, np.uint64)
-    assert [kernel.uniform(words) for _ in range(50)] == [reference(state) for _ in range(50)]
+    assert [kernel.uniform(words) for _ in range(50)] == [xoshiro(state) for _ in range(50)]
+
+
+@pytest.mark.parametrize(("horizon", "noise"), [(5, 0.1), (10, 0.0), (20, 0.3), (50, 0.1)])
+def test_rotated_observations_are_those_of_plain_python_to_the_last_bit(horizon, noise):
+    size, count = hadamard_size(horizon), horizon + 3
+    rng = np.random.default_rng(horizon)
+    streams = rng.integers(0, 2**64, (7, 4), dtype=np.uint64)
+    latent, steps = rng.integers(0, 3, 7), rng.integers(0, horizon + 1, 7)
+    before, seen = streams.tolist(), np.zeros((7, size), np.float32)
+    kernel.observe_rotated(np.arange(7), latent, steps, count, noise, streams, seen)
+    for i, state in enumerate(before):
+        g, k = [0.0] * (size + 1), 0
+        while k < count and noise:
+            u, v = 2.0 * xoshiro(state) - 1.0, 2.0 * xoshiro(state) - 1.0
+            s = u * u + v * v
+            if 0.0 < s < 1.0:
+                scale = noise * math.sqrt(-2.0 * math.log(s) / s)
+                g[k], g[k + 1], k = u * scale, v * scale, k + 2
+        g = g[:count] + [0.0] * (size - count)
+        g[latent[i]] += 1.0
+        g[3 + steps[i]] += 1.0
+        half = 1
+        while half < size:
+            low = [g[k] + g[k ^ half] if not k & half else g[k ^ half] - g[k] for k in range(size)]
+            g, half = low, 2 * half
+        np.testing.assert_array_equal(seen[i], np.array(g, np.float32))
+        assert streams[i].tolist() == state
 
 
 @given(st.lists(st.floats(-40, 40), min_size=3, max_size=3), st.floats(0.05, 3))
