@@ -16,6 +16,7 @@ from typing import Any
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 ROUNDS = 5
+TAIL_CALLS = 1000  # of which the 95th percentile is taken
 
 
 @dataclass(frozen=True)
@@ -27,12 +28,14 @@ class Subject:
         unit: What ``work`` counts, as in ``decisions``.
         work: Does a short piece of work and returns how many units that was.
         peer: Name of the subject that it is compared with.
+        tail: ``work`` does one unit, whose slowest calls are of interest too.
     """
 
     name: str
     unit: str
     work: Callable[[], int]
     peer: str | None = None
+    tail: bool = False
 
 
 def measure(what: str, seconds: float = 2.0, seed: int = 0) -> list[dict[str, Any]]:
@@ -44,7 +47,8 @@ def measure(what: str, seconds: float = 2.0, seed: int = 0) -> list[dict[str, An
         seed: Of scenes, queries and actions.
 
     Returns:
-        One record a subject: rate, time of one, and the ratio to its peer.
+        One record a subject: rate, time of one, the ratio to its peer, and for subjects with a
+        ``tail`` the 95th percentile of the time of one.
 
     Raises:
         UnknownNameError: If there is no such family.
@@ -72,6 +76,16 @@ def time_subjects(subjects: Sequence[Subject], seconds: float) -> dict[str, floa
     return {name: statistics.median(rates) for name, rates in rounds.items()}
 
 
+def p95_seconds(work: Callable[[], int], calls: int = TAIL_CALLS) -> float:
+    """95th percentile of the CPU time of a call, seconds, over calls one after another."""
+    spent = []
+    for _ in range(calls):
+        started = time.process_time()
+        work()
+        spent.append(time.process_time() - started)
+    return statistics.quantiles(spent, n=20)[-1]
+
+
 def _rate(work: Callable[[], int], seconds: float) -> float:
     units, started = 0, time.process_time()
     while True:
@@ -91,6 +105,7 @@ def _record(subject: Subject, rates: dict[str, float]) -> dict[str, Any]:
         "us_each": _figures(1e6 / rate),
         "peer": subject.peer,
         "ratio": _figures(rate / peer) if peer else None,
+        "us_p95": _figures(1e6 * p95_seconds(subject.work)) if subject.tail else None,
     }
 
 

@@ -24,7 +24,7 @@ def driving_subjects(seed: int) -> list[Subject]:
 
     The shipped student is asked about one observation at a time, as when it drives.
     """
-    subjects = [Subject("shipped student", "decisions", _student(seed))]
+    subjects = [Subject("shipped student", "decisions", _student(seed), tail=True)]
     for scenario in SCENARIOS:
         peer = f"highway-env, {scenario}"
         subjects += [
@@ -46,10 +46,9 @@ def _student(seed: int) -> Callable[[], int]:
     policy.observation_space.seed(seed)
     seen = policy.observation_space.sample()
 
-    def work(count: int = 20) -> int:
-        for _ in range(count):
-            policy.predict(seen, deterministic=True)
-        return count
+    def work() -> int:
+        policy.predict(seen, deterministic=True)
+        return 1
 
     return work
 

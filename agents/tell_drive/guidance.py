@@ -34,6 +34,8 @@ class GuidanceConfig:
         teacher_share: eps_0 of teacher-executed steps, at most 0.2, falling to 0 by ``until``.
         warm_start: Epochs of behaviour cloning before the first update, at most 10.
         warm_start_steps: Decisions that the teacher drives for it, in all environments together.
+        keep: States with advice that are kept and learnt from again; 0: only the rollout's own.
+        replay: Of these, drawn for each gradient step.
         margin: ``TellDriveDQN``: weight of the large-margin loss beside the distillation.
         temperature: ``TellDriveDQN``: of the softmax over Q.
     """
@@ -50,6 +52,8 @@ class GuidanceConfig:
     teacher_share: float = 0.0
     warm_start: int = 0
     warm_start_steps: int = 8192
+    keep: int = 0
+    replay: int = 512
     margin: float = 0.0
     temperature: float = 0.25
 
@@ -72,6 +76,8 @@ class GuidanceConfig:
             ("teacher_share", 0.0, 0.2),
             ("warm_start", 0, 10),
             ("warm_start_steps", 1, 10**7),
+            ("keep", 0, 10**7),
+            ("replay", 1, 10**6),
             ("margin", 0.0, 100.0),
             ("temperature", 1e-3, 100.0),
         ):

@@ -20,6 +20,7 @@ from hybridrl.agents.tell_drive.guidance import GuidanceConfig, Strength, Trust
 from hybridrl.agents.tell_drive.guide import Guide, Watching, expose
 from hybridrl.agents.tell_drive.observation import ADVICE
 from hybridrl.agents.tell_drive.policy import EgoAttentionPolicy
+from hybridrl.agents.tell_drive.store import AdviceStore
 from hybridrl.agents.tell_drive.teachers.advice import Teacher
 from hybridrl.agents.tell_drive.teachers.local import warn_of_demo
 from hybridrl.agents.tell_drive.teachers.registry import as_teacher
@@ -112,6 +113,7 @@ class TellDrive(AttentionPPO):
         self.guidance = GuidanceConfig.make(guidance)
         self.trust = Trust()
         self.strength = Strength(self.guidance)
+        self._store: AdviceStore | None = None
         self._guide: Guide | None = None
         self._cloned = False
         super().__init__(policy, env, **kwargs)
@@ -145,6 +147,8 @@ class TellDrive(AttentionPPO):
         self.policy.teacher_share = 0.0
         if whole:
             guide.write(rollout_buffer)  # type: ignore[arg-type]
+            if self._store is not None:
+                self._store.add(rollout_buffer.observations)  # type: ignore[arg-type]
             self.trust.saw_validity(guide.valid, guide.asked)
             self._log_advice(guide)
         return whole
@@ -167,8 +171,9 @@ class TellDrive(AttentionPPO):
             max_grad_norm=self.max_grad_norm,
             target_kl=self.target_kl,
             guidance=weight * (self.trust.value if self.guidance.trust else 1.0),
+            replay=self.guidance.replay,
         )
-        terms = guided_steps(self.policy, self.rollout_buffer, rule)
+        terms = guided_steps(self.policy, self.rollout_buffer, rule, self._store)
         self._n_updates += self.n_epochs
         self.strength.saw(terms["guidance/kl"])
         for name, value in terms.items():
@@ -199,6 +204,7 @@ class TellDrive(AttentionPPO):
             "held": self.strength.held,
             "cloned": self._cloned,
             "choices": self._guide.choices() if self._guide is not None else "",
+            "store": self._store.state() if self._store is not None else None,
         }
 
     def resume(self, state: Mapping[str, Any]) -> None:
@@ -209,6 +215,8 @@ class TellDrive(AttentionPPO):
         guide = self._active_guide() if state["choices"] else None
         if guide is not None:
             guide.choose_on(state["choices"])
+            if self._store is not None and state.get("store"):
+                self._store.restore(state["store"])
 
     @property
     def _done_share(self) -> float:
@@ -227,6 +235,8 @@ class TellDrive(AttentionPPO):
             assert teacher is not None
             warn_of_demo(teacher.quality)
             self._guide = Guide(teacher, self.guidance, self.seed)
+            if self.guidance.keep:
+                self._store = AdviceStore(self.guidance.keep, self.seed)
         return self._guide
 
     def _warm_up(self, env: VecEnv, guide: Guide) -> None:
@@ -254,4 +264,4 @@ class TellDrive(AttentionPPO):
             self.logger.record("guidance/cost", costs["cost"])
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "teacher", "_guide"]
+        return [*super()._excluded_save_params(), "teacher", "_guide", "_store"]

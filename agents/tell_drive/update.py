@@ -13,6 +13,7 @@ from hybridrl.agents.hope.losses import approximate_kl, entropy, normalised
 from hybridrl.agents.tell_drive.losses import agreement, distillation_loss, masked_policy_loss
 from hybridrl.agents.tell_drive.observation import ADVICE, VALID
 from hybridrl.agents.tell_drive.policy import EgoAttentionPolicy
+from hybridrl.agents.tell_drive.store import AdviceStore
 
 
 class GuidedRule(NamedTuple):
@@ -27,6 +28,7 @@ class GuidedRule(NamedTuple):
         max_grad_norm: Gradients are scaled down to this length.
         target_kl: The update ends when the estimated KL exceeds 1.5 times this; ``None``: never.
         guidance: lambda_t times trust: weight of the distillation loss.
+        replay: States drawn from the store for each gradient step.
     """
 
     epochs: int
@@ -37,15 +39,19 @@ class GuidedRule(NamedTuple):
     max_grad_norm: float
     target_kl: float | None
     guidance: float
+    replay: int = 512
 
 
-def guided_steps(policy: EgoAttentionPolicy, buffer: Any, rule: GuidedRule) -> dict[str, float]:
+def guided_steps(
+    policy: EgoAttentionPolicy, buffer: Any, rule: GuidedRule, store: AdviceStore | None = None
+) -> dict[str, float]:
     """Gradient steps until the epochs are over or the policy has moved too far.
 
     Args:
         policy: Is changed.
         buffer: A filled rollout buffer whose observations hold the advice.
         rule: The numbers.
+        store: Where the distillation's states come from; the batches themselves when ``None``.
 
     Returns:
         Mean of each term, by the name under which it is logged.
@@ -55,7 +61,8 @@ def guided_steps(policy: EgoAttentionPolicy, buffer: Any, rule: GuidedRule) -> d
     sums, steps = torch.zeros(5), 0
     for _ in range(rule.epochs):
         for batch in buffer.get(rule.batch_size):
-            log_ratio, terms = guided_losses(policy, batch, rule.clip)
+            drawn = store.draw(rule.replay, policy.device) if store is not None else None
+            log_ratio, terms = guided_losses(policy, batch, rule.clip, drawn)
             kl = approximate_kl(log_ratio.detach())
             if float(kl) > limit:
                 return _named(names, sums, steps)
@@ -71,7 +78,7 @@ def guided_steps(policy: EgoAttentionPolicy, buffer: Any, rule: GuidedRule) -> d
 
 
 def guided_losses(
-    policy: EgoAttentionPolicy, batch: Any, clip: float
+    policy: EgoAttentionPolicy, batch: Any, clip: float, advised: dict[str, Tensor] | None = None
 ) -> tuple[Tensor, tuple[Tensor, Tensor, Tensor, Tensor]]:
     """Log-ratios of the taken actions, and the losses of policy, value, entropy and teacher.
 
@@ -79,16 +86,18 @@ def guided_losses(
         policy: The student.
         batch: Of a rollout buffer.
         clip: Half-width of the trusted band.
+        advised: Observations whose advice is distilled; those of the batch when none.
     """
     log_probs, values = policy.log_probs_and_values(batch.observations)
     taken = log_probs.gather(1, batch.actions.long())[:, 0]
     log_ratio = taken - batch.old_log_prob
-    teacher, weight = policy.teacher_probs(batch.observations)
+    told = policy.log_probs_and_values(advised)[0] if advised else log_probs
+    teacher, weight = policy.teacher_probs(advised or batch.observations)
     return log_ratio, (
         masked_policy_loss(log_ratio.exp(), normalised(batch.advantages), clip),
         nn.functional.mse_loss(values, batch.returns),
         -entropy(log_probs).mean(),
-        distillation_loss(teacher, log_probs, weight),
+        distillation_loss(teacher, told, weight),
     )
 
 

@@ -48,6 +48,18 @@ def test_advice_is_a_function_of_the_scene_and_leaves_it_alone(venv):
     assert (rows[:, :5][closed] == 0).all() and rows[:, :5].sum(axis=1) == pytest.approx(np.ones(6))
 
 
+def test_a_higher_temperature_says_less_about_small_differences(venv):
+    arrays = venv.get_attr("arrays")
+    cool, warm = (
+        make_teacher("lookahead", samples=1, temperature=t).rows_in(arrays, np.arange(6))
+        for t in (0.1, 1.0)
+    )
+    assert np.array_equal(cool[:, :5].argmax(axis=1), warm[:, :5].argmax(axis=1))
+    assert (warm[:, 5] < cool[:, 5] + 1e-6).all() and (warm[:, 5] < cool[:, 5] - 0.01).any()
+    with pytest.raises(ScenarioError, match="temperature"):
+        make_teacher("lookahead", temperature=0.0)
+
+
 def test_scenes_apart_or_together_get_the_same_advice(venv):
     arrays = venv.get_attr("arrays")
     teacher = make_teacher("lookahead", samples=1)

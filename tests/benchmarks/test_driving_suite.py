@@ -13,6 +13,8 @@ from hybridrl.benchmarks.results import ResultRow
 from hybridrl.benchmarks.rows_file import read_rows
 from hybridrl.benchmarks.runner import make_request
 from hybridrl.benchmarks.runs import execute
+from hybridrl.benchmarks.speed import p95_seconds
+from hybridrl.benchmarks.speed_driving import driving_subjects
 from hybridrl.benchmarks.suites import SUITES
 from hybridrl.planners.errors import UnknownNameError
 
@@ -96,6 +98,19 @@ def test_side_by_side_or_one_by_one_the_same_episodes_are_driven():
         for a, b in zip(together, alone, strict=True):
             assert (a.seed, a.outcome, a.decisions) == (b.seed, b.outcome, b.decisions)
             assert a.episode_return == pytest.approx(b.episode_return)
+
+
+def test_the_slowest_decisions_are_told_beside_the_rate():
+    calls = iter(range(10**6))
+
+    def work():
+        return sum(range(20_000 if next(calls) % 10 == 0 else 10)) * 0 + 1
+
+    slow = p95_seconds(work, 200)
+    quick = p95_seconds(lambda: sum(range(10)) * 0 + 1, 200)
+    assert slow > 10 * quick > 0
+    student = driving_subjects(0)[0]
+    assert student.tail and student.work() == 1
 
 
 def test_trials_run_are_skipped_when_done_and_give_rows(tmp_path):

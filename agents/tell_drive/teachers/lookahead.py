@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from hybridrl.envs.driving.task import DrivingArrays
 
 DEPTH = 6  # decisions of a plan, one second each
-TEMPERATURE = 0.1  # of the softmax, in units of the return
+TEMPERATURE = 0.1  # in units of the return
 _F, _I, _S, _L, _R = FASTER, IDLE, SLOWER, LANE_LEFT, LANE_RIGHT
 # Plans by their beginnings; the last action goes on. Lane changes are left out of three-action
 # scenes because they are not open there.
@@ -57,6 +57,9 @@ class LookaheadTeacher:
         samples: Copies of each plan, with other random numbers each.
         gamma: Discount a decision.
         seed: Of the copies. Advice is a function of it and of the scene alone.
+        temperature: Of the softmax over the actions' worths, in units of the return. A student that
+            cannot tell scenes apart averages advice over them: a low one then tells it what is
+            most often best, a high one what is best on average.
         rate: Simulation steps a second in a copy, Hz; ``None`` is the environment's own. Coarser
             copies are cheaper and advise worse: they move a little differently, and the gaps that
             are driven through are small.
@@ -66,11 +69,19 @@ class LookaheadTeacher:
     quality = "planner"
 
     def __init__(
-        self, samples: int = 2, gamma: float = 0.97, seed: int = 0, rate: int | None = None
+        self,
+        samples: int = 2,
+        gamma: float = 0.97,
+        seed: int = 0,
+        rate: int | None = None,
+        temperature: float = TEMPERATURE,
     ) -> None:
         for name, value in (("samples", samples), ("rate", 1 if rate is None else rate)):
             if value < 1:
                 raise ScenarioError(name, value, "a whole number above 0")
+        if not temperature > 0:
+            raise ScenarioError("temperature", temperature, "a number above 0")
+        self.temperature = temperature
         self.samples = samples
         self.rate = rate
         self.gamma = gamma
@@ -92,7 +103,7 @@ class LookaheadTeacher:
         """
         out = np.zeros((len(chosen), ADVICE_SIZE), np.float32)
         for first, last, own, rows in _groups(arrays, np.asarray(chosen, np.int64)):
-            out[first:last] = softmax_rows(self.worth(own, rows), TEMPERATURE)
+            out[first:last] = softmax_rows(self.worth(own, rows), self.temperature)
         return out
 
     def worth(self, arrays: DrivingArrays, rows: NDArray[np.int64]) -> NDArray[np.float64]:
