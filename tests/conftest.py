@@ -61,6 +61,21 @@ def rng() -> np.random.Generator:
     return np.random.default_rng(0)
 
 
+@pytest.fixture(scope="session")
+def skewed_trace():
+    """``skewed_trace(seed, requests, objects, skew, gap_us)``: half writes of Zipf's popularity."""
+    from hybridrl.envs.storage.traces.trace import Trace
+
+    def make(seed, requests, objects, skew, gap_us):
+        rng = np.random.default_rng(seed)
+        pages = (rng.zipf(skew, requests) % objects) * 4
+        sizes, writes = rng.integers(1, 5, requests), rng.random(requests) < 0.5
+        times = np.cumsum(rng.exponential(gap_us, requests))
+        return Trace.from_arrays(times, pages, sizes, writes).compact()
+
+    return make
+
+
 @pytest.fixture
 def hybridrl(tmp_path, monkeypatch):
     """Runs the command line in an empty folder: ``hybridrl("list", "envs")`` gives the result."""

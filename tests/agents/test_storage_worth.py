@@ -15,12 +15,8 @@ from hybridrl.envs.storage.traces.trace import Trace
 
 
 @pytest.fixture(scope="module")
-def trace():
-    rng = np.random.default_rng(1)
-    n = 6000
-    pages = (rng.zipf(1.2, n) % 500) * 4
-    sizes, writes = rng.integers(1, 5, n), rng.random(n) < 0.5
-    return Trace.from_arrays(np.cumsum(rng.exponential(100, n)), pages, sizes, writes).compact()
+def trace(skewed_trace):
+    return skewed_trace(1, 6000, 500, 1.2, 100)
 
 
 def run(trace, config="cost", stop=None, learn=True, fast_fraction=None, **settings):

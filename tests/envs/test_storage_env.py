@@ -16,18 +16,13 @@ from hybridrl.envs.storage.rewards import (
     sibyl_code_reward,
     sibyl_reward,
 )
-from hybridrl.envs.storage.traces.trace import Trace
 from hybridrl.envs.storage.vector_env import StorageVectorEnv
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 
 @pytest.fixture(scope="module")
-def trace():
-    rng = np.random.default_rng(4)
-    n = 600
-    pages = (rng.zipf(1.3, n) % 80) * 4
-    sizes, writes = rng.integers(1, 5, n), rng.random(n) < 0.5
-    return Trace.from_arrays(np.cumsum(rng.exponential(200, n)), pages, sizes, writes).compact()
+def trace(skewed_trace):
+    return skewed_trace(4, 600, 80, 1.3, 200)
 
 
 def episode(env, seed=3, act=None):
