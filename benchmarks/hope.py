@@ -34,6 +34,7 @@ from hybridrl.planners.smoothing import shortcut
 __all__ = ["plots", "run_chunk", "summarise", "tables", "trials", "variant"]
 
 ROWS = 2000  # roll-outs side by side
+_HANDED = ("decisions", "profile", "contact", "weights")  # to every trial
 
 
 class Mode(NamedTuple):
@@ -59,9 +60,13 @@ MODES = {
 
 
 def variant(tier: str, settings: dict[str, Any]) -> str:
-    """Tier and budget, as in ``cpu-200d``, and HOPE's protocol where that is asked for."""
-    profile = "" if settings["profile"] == "default" else f"-{settings['profile']}"
-    return f"{tier}-{settings['decisions']}d{profile}"
+    """Tier and budget, as in ``cpu-200d``, and what of the task or the weights is not ours.
+
+    That is HOPE's contact (``sampled``), its whole task (``hope``), and a word for other weights.
+    """
+    usual = {"contact": "certified", "profile": "default", "label": ""}
+    words = [str(settings[key]) for key, value in usual.items() if settings[key] != value]
+    return "-".join((f"{tier}-{settings['decisions']}d", *words))
 
 
 def trials(request: Request) -> list[RunConfig]:
@@ -77,7 +82,7 @@ def trials(request: Request) -> list[RunConfig]:
             settings={
                 "first": first,
                 "last": min(first + chunk, scenes),
-                **{k: request.settings[k] for k in ("decisions", "profile", "weights")},
+                **{k: request.settings[k] for k in _HANDED},
             },
         )
         for env in request.envs
@@ -103,6 +108,7 @@ def run_chunk(config: RunConfig, folder: Path) -> dict[str, Any]:
         seed=settings["first"],
         max_decisions=settings["decisions"],
         profile=settings["profile"],
+        contact=settings["contact"],
         allow_reversed_goal=False,
     )
     seconds = (time.thread_time() - began) / count

@@ -21,7 +21,9 @@ from hybridrl.planners.errors import UnknownNameError
 
 __all__ = ["SUITES", "TIERS", "Request", "Suite", "SuiteModule", "get_suite", "suite_module"]
 
-_HOPE = {"decisions": 200, "profile": "default", "weights": "shipped"}
+# Weights that are no seed of the shipped policy need a label, which stands in the variant.
+_HOPE = {"decisions": 200, "profile": "default", "contact": "certified"}
+_HOPE |= {"weights": "shipped", "label": ""}
 # Weights of the policy rows, and a folder with weights trained for each variant, if there is one.
 _BEYOND = {"weights": "shipped", "tuned": ""}
 
@@ -53,16 +55,8 @@ SUITES: dict[str, Suite] = {
         module="hybridrl.benchmarks.parking",
         envs=PARKING_CLASSES,
         agents=(
-            "rs-shortest",
-            "rs-any",
-            "hybrid-astar",
-            "rrt-connect",
-            "best-of",
-            "random-rs",
-            "random-rs-64",
-            "hope-ppo",
-            "hope-ppo-16",
-            "hope-ppo-16-smooth",
+            *("rs-shortest", "rs-any", "hybrid-astar", "rrt-connect", "best-of", "random-rs"),
+            *("random-rs-64", "hope-ppo", "hope-ppo-16", "hope-ppo-16-smooth"),
         ),
         tiers={
             "smoke": {"scenes": 2, "budget": 0.2},
@@ -90,20 +84,9 @@ SUITES: dict[str, Suite] = {
         module="hybridrl.benchmarks.hope_ablation",
         envs=PARKING_CLASSES[:5],
         agents=(
-            "full",
-            "mask-as-input",
-            "no-mask",
-            "no-reeds-shepp",
-            "transformer",
-            "no-curriculum",
-            "sampled-contact",
-            "gaussian-mask",
-            "normalised",
-            "hope-sac",
-            "sb3-ppo",
-            "sb3-sac",
-            "random-1",
-            "random-64",
+            *("full", "mask-as-input", "no-mask", "no-reeds-shepp", "transformer", "no-curriculum"),
+            *("sampled-contact", "gaussian-mask", "normalised", "hope-sac", "sb3-ppo", "sb3-sac"),
+            *("random-1", "random-64"),
         ),
         tiers={
             "smoke": {"scenes": 2, "samples": 64, "sac_samples": 16, "over": {"n_envs": 2}},
@@ -116,26 +99,12 @@ SUITES: dict[str, Suite] = {
         title="What each demand of a real car costs",
         module="hybridrl.benchmarks.parking_beyond",
         envs=(
-            "default",
-            "pose",
-            "rate-limits",
-            "lidar-noise",
-            "vehicle-range",
-            "pull-out",
-            "extreme-bay",
-            "ultra-parallel",
-            "lot",
+            *("default", "pose", "rate-limits", "lidar-noise", "vehicle-range", "pull-out"),
+            *("extreme-bay", "ultra-parallel", "lot"),
         ),
         agents=(
-            "hope-ppo",
-            "hope-ppo-16",
-            "hope-ppo-tuned",
-            "hope-ppo-tuned-16",
-            "hybrid-astar",
-            "rrt-connect",
-            "best-of",
-            "random-rs-64",
-            "long-search",
+            *("hope-ppo", "hope-ppo-16", "hope-ppo-tuned", "hope-ppo-tuned-16", "hybrid-astar"),
+            *("rrt-connect", "best-of", "random-rs-64", "long-search"),
         ),
         tiers={
             "smoke": {"scenes": 1, "budget": 0.2, "long": 0.5, **_BEYOND},
@@ -170,16 +139,8 @@ SUITES: dict[str, Suite] = {
             ),
         ),
         agents=(
-            "sac-sim",
-            "sac-offline",
-            "iql",
-            "mixture",
-            "darc",
-            "h2o",
-            "h2o-no-ratio",
-            "h2o-no-gap",
-            "h2o-no-penalty",
-            "h2o-public",
+            *("sac-sim", "sac-offline", "iql", "mixture", "darc", "h2o", "h2o-no-ratio"),
+            *("h2o-no-gap", "h2o-no-penalty", "h2o-public"),
         ),
         tiers={
             "smoke": {"updates": 30},
@@ -198,14 +159,8 @@ SUITES: dict[str, Suite] = {
             for gap in ("GravityX2", "FrictionX0.3", "JointNoise", "Bullet")
         ),
         agents=(
-            "sac-sim",
-            "iql",
-            "mixture",
-            "darc",
-            "h2o",
-            "h2o-no-ratio",
-            "h2o-no-gap",
-            "h2o-public",
+            *("sac-sim", "iql", "mixture", "darc", "h2o", "h2o-no-ratio", "h2o-no-gap"),
+            *("h2o-public",),
         ),
         tiers={
             "smoke": {"updates": 10},
@@ -363,14 +318,8 @@ SUITES: dict[str, Suite] = {
         module="hybridrl.benchmarks.comblock",
         envs=("H5", "H10", "H20", "H50", "H5-continuous", "H10-continuous", "H5-image"),
         agents=(
-            "hnpg",
-            "hnpg-online",
-            "hnpg-offline",
-            "hnpg-critic",
-            "hnpg-policy",
-            "trpo",
-            "ppo",
-            "hyq",
+            *("hnpg", "hnpg-online", "hnpg-offline", "hnpg-critic", "hnpg-policy", "trpo", "ppo"),
+            *("hyq",),
         ),
         tiers={
             "smoke": {"steps": 2000, "episodes": 200},
