@@ -123,7 +123,11 @@ def _difference(ours: Sequence[float], theirs: Sequence[float]) -> str:
 
 
 def _notes(rows: Sequence[ResultRow]) -> tuple[str, ...]:
-    seeds = len({row.seed for row in rows})
+    cells: dict[tuple[str, str], set[int]] = {}
+    for row in rows:
+        cells.setdefault((row.env, row.agent), set()).add(row.seed)
+    counts = sorted({len(seeds) for seeds in cells.values()})
+    seeds = " to ".join(str(count) for count in dict.fromkeys((counts[0], counts[-1])))
     made = dict.fromkeys(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in rows)
     return (
         f"Variant {rows[0].variant}, {seeds} seed(s); means over seeds, in brackets 95 % "

@@ -5,6 +5,7 @@ import torch
 from stable_baselines3 import SAC
 from torch import nn
 
+from hybridrl.agents.common import ensemble
 from hybridrl.agents.common.adam import LeanAdam
 from hybridrl.agents.common.ensemble import EnsembleMLP
 from hybridrl.agents.common.hybrid_sac import HybridSAC
@@ -12,10 +13,10 @@ from hybridrl.agents.common.policies import squashed_gaussian
 from hybridrl.planners.errors import ScenarioError
 
 
-def separate(ensemble, member):
+def separate(networks, member):
     """The same network of one member, from torch's own layers."""
     layers = []
-    for layer in ensemble.layers:
+    for layer in networks.layers:
         if hasattr(layer, "weight") and layer.weight.dim() == 3 and layer.weight.shape[1] > 1:
             twin = nn.Linear(*layer.weight.shape[1:])
             twin.weight.data = layer.weight.data[member].T.clone()
@@ -30,23 +31,30 @@ def separate(ensemble, member):
     return nn.Sequential(*layers)
 
 
+@pytest.fixture(params=[1, ensemble.LARGE], ids=["large", "small"])
+def either_size(request, monkeypatch):
+    """Layers as if they were large, where members are normalised one by one, and as they are."""
+    monkeypatch.setattr(ensemble, "LARGE", request.param)
+
+
+@pytest.mark.usefixtures("either_size")
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("shared", [True, False])
 def test_an_ensemble_equals_separate_networks_in_values_and_gradients(layer_norm, shared):
     torch.manual_seed(0)
-    ensemble = EnsembleMLP(4, 5, 2, (16, 8), layer_norm=layer_norm)
-    for parameter in ensemble.parameters():  # so that affine maps of members differ
+    networks = EnsembleMLP(4, 5, 2, (16, 8), layer_norm=layer_norm)
+    for parameter in networks.parameters():  # so that affine maps of members differ
         parameter.data += 0.1 * torch.randn_like(parameter)
     inputs = torch.randn(10, 5) if shared else torch.randn(4, 10, 5)
     weight = torch.randn(4, 10, 2)
-    values = ensemble(inputs)
+    values = networks(inputs)
     (values * weight).sum().backward()
     for member in range(4):
-        twin = separate(ensemble, member)
+        twin = separate(networks, member)
         expected = twin(inputs if shared else inputs[member])
         assert torch.allclose(values[member], expected, atol=1e-6)
         (expected * weight[member]).sum().backward()
-        pairs = zip(ensemble.layers, twin, strict=True)
+        pairs = zip(networks.layers, twin, strict=True)
         for ours, theirs in ((a, b) for a, b in pairs if hasattr(a, "weight")):
             mine = ours.weight.grad[member]
             mine = mine.T if isinstance(theirs, nn.Linear) else mine[0]
@@ -54,10 +62,11 @@ def test_an_ensemble_equals_separate_networks_in_values_and_gradients(layer_norm
             assert torch.allclose(ours.bias.grad[member, 0], theirs.bias.grad, atol=1e-6)
 
 
+@pytest.mark.usefixtures("either_size")
 def test_members_can_be_chosen():
-    ensemble = EnsembleMLP(5, 3, 1, (4,), layer_norm=True)
+    networks = EnsembleMLP(5, 3, 1, (4,), layer_norm=True)
     inputs, chosen = torch.randn(6, 3), torch.tensor([3, 0])
-    assert torch.allclose(ensemble(inputs, chosen), ensemble(inputs)[chosen], atol=1e-6)
+    assert torch.allclose(networks(inputs, chosen), networks(inputs)[chosen], atol=1e-6)
 
 
 def test_layers_start_as_torch_starts_its_own():

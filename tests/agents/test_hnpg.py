@@ -185,6 +185,17 @@ def test_ordinary_tasks_have_one_network_and_a_discount(count, kind):
     assert (model.n_members, model.gamma) == (1, 0.99) and torch.isfinite(weights(model)).all()
 
 
+@pytest.mark.parametrize("wanted", [None, False])
+def test_online_advantages_are_centred_where_one_network_serves_all_steps(monkeypatch, wanted):
+    seen = []
+    monkeypatch.setattr(
+        "hybridrl.agents.hnpg.update._joined", lambda parts: seen.extend(parts) or parts[0]
+    )
+    make(env=DummyVecEnv([Line] * 2), n_steps=20, centre_advantages=wanted).learn(40)
+    assert (abs(float(seen[0].advantages.mean())) < 1e-5) == (wanted is None)
+    assert not make().centre_advantages  # a lock's are left as they are
+
+
 def line_data(rows=80):
     env, rng = Line(), np.random.default_rng(0)
     observation, _ = env.reset(seed=0)

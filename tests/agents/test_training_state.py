@@ -10,6 +10,7 @@ import gymnasium as gym
 import numpy as np
 import pytest
 import torch
+from gymnasium.vector import AutoresetMode
 from stable_baselines3 import PPO, SAC, TD3
 from stable_baselines3.common.noise import NormalActionNoise, OrnsteinUhlenbeckActionNoise
 from stable_baselines3.common.vec_env import DummyVecEnv, SubprocVecEnv, VecNormalize
@@ -23,6 +24,7 @@ from hybridrl.agents.common.training_state import (
     states,
 )
 from hybridrl.agents.common.trees import load_tree, save_tree
+from hybridrl.agents.common.vec_env import GymVecEnv
 from hybridrl.agents.h2o import H2O
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.planners.errors import ScenarioError
@@ -141,8 +143,18 @@ def test_the_state_of_an_environment_is_complete(tmp_path, env):
     assert np.array_equal(resumed.replay_buffer.observations[:50], expected)
 
 
-def test_without_a_state_of_the_environment_it_says_so_and_goes_on(tmp_path):
-    make = lambda: sac(SubprocVecEnv([lambda: gym.make("Pendulum-v1")], start_method="fork"))  # noqa: E731
+def other_process():
+    return SubprocVecEnv([lambda: gym.make("Pendulum-v1")], start_method="fork")
+
+
+def gymnasium_vector():
+    mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
+    return GymVecEnv(gym.make_vec("Pendulum-v1", 1, vectorization_mode="sync", vector_kwargs=mode))
+
+
+@pytest.mark.parametrize("venv", [other_process, gymnasium_vector])
+def test_without_a_state_of_the_environment_it_says_so_and_goes_on(tmp_path, venv):
+    make = lambda: sac(venv())  # noqa: E731
     model = make().learn(40)
     save_training_state(model, tmp_path)
     model.env.close()

@@ -98,6 +98,9 @@ def test_intervals_that_separate_are_marked(tmp_path):
     assert {row.wall_s for row in rows} == {1.0}
     versus = {line[0]: line[1] for line in tables(rows)[0].rows}
     assert versus["optimistic-sac"].endswith("apart") and "apart" not in versus["oac"]
+    assert ", 4 seed(s)" in tables(rows)[-1].notes[0]
+    more = rows + summarise([row_result(tmp_path, "sac-norm", [0.0] * 5)], tmp_path)
+    assert ", 4 to 5 seed(s)" in tables(more)[-1].notes[0]
     mean, low, high = interval([0.0, 0.1, 0.0, 0.1])
     assert low <= mean <= high and mean == pytest.approx(0.05)
 
