@@ -80,7 +80,8 @@ def _table(rows: Sequence[ResultRow], title: str, metric: str, form: str, scale:
     counts = sorted({row.n for row in rows})
     notes = (
         f"{'-'.join(map(str, counts))} test episodes a seed, seeds 10000 and up, most likely "
-        "actions; learners: mean over training seeds (their number in brackets).",
+        "actions; learners: mean over training seeds (their number in brackets, in the cells where "
+        "scenes differ).",
         *dict.fromkeys(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in rows),
     )
     heading = f"{title}: suite {rows[0].suite}, tier {rows[0].variant}"
@@ -90,7 +91,14 @@ def _table(rows: Sequence[ResultRow], title: str, metric: str, form: str, scale:
 def _steps(rows: Sequence[ResultRow], agent: str) -> str:
     own = [row for row in rows if row.agent == agent]
     steps = max(row.steps for row in own)
-    return f"{steps:,} ({len({row.seed for row in own})})" if steps else "-"
+    counts = _seeds(own).values()
+    some = f"{min(counts)}-" if min(counts) < max(counts) else ""
+    return f"{steps:,} ({some}{max(counts)})" if steps else "-"
+
+
+def _seeds(own: Sequence[ResultRow]) -> dict[str, int]:
+    """How many training seeds a driver has in each scene."""
+    return {env: len({r.seed for r in own if r.env == env}) for env in {r.env for r in own}}
 
 
 def _cell(
@@ -102,4 +110,6 @@ def _cell(
     if metric != "success":
         return form.format(scale * value)
     rate, low, high = interval(rows, env, agent)
-    return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]"
+    seeds = _seeds([row for row in rows if row.agent == agent])
+    count = f" ({seeds[env]})" if len(set(seeds.values())) > 1 else ""
+    return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]{count}"

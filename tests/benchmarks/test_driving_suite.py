@@ -80,6 +80,14 @@ def test_tables_end_with_success_and_tell_the_budget():
     assert tables([]) == []
 
 
+def test_cells_tell_their_seeds_where_scenes_differ():
+    rows = [row("student", seed, 0.8, steps=500) for seed in range(3)]
+    other = row("student", 0, 0.7, steps=500)._replace(env="highway")
+    line = tables([*rows, other])[-1].rows[0]
+    assert line[1] == "500 (1-3)"
+    assert line[2].endswith("] (3)") and line[3].endswith("] (1)")
+
+
 def test_figures_are_drawn_from_rows(tmp_path):
     assert [file.exists() for file in plots([row("rule", 0, 0.9)], tmp_path)] == [True]
     assert plots([], tmp_path) == []
