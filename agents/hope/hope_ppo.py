@@ -18,12 +18,7 @@ from stable_baselines3.common.utils import explained_variance
 from stable_baselines3.common.vec_env import VecEnv
 from torch import Tensor
 
-from hybridrl.agents.hope.collect import (
-    FeatureBuffer,
-    Observation,
-    masked,
-    torch_threads,
-)
+from hybridrl.agents.hope.collect import FeatureBuffer, Observation, masked, torch_threads
 from hybridrl.agents.hope.features import feature_rows
 from hybridrl.agents.hope.learners import Learners, learners
 from hybridrl.agents.hope.phases import Phase, PhasedDecay, phase_at, read_phases
@@ -62,15 +57,13 @@ class HopePPO(ChoosesScenes, PPO):
         vf_coef: Weight of the value loss.
         max_grad_norm: Gradients are scaled down to this length.
         target_kl: An update ends when its estimated KL exceeds 1.5 times this.
-        normalize: Normalise lidar and target by running statistics, which are saved with the
-            policy; they stand still while an update learns from the rows they were used on.
+        normalize: Normalise lidar and target by running statistics, saved with the policy;
+            they stand still while an update learns from the rows they were used on.
         curriculum: Draw scene classes by what is left to learn, where the environment can
             (``set_class_weights``); a mapping gives target success rates by class.
-        phases: What changes later, when success is learnt and paths shall become short, as in
-            ``[{"begin": 0.5, "reward_weights": {"gear_change": 0.2}}]``; keywords of
-            :class:`~hybridrl.agents.hope.phases.Phase`.
-        start_from: Weights folder to begin with, or ``"shipped"``; where the environment tells more
-            than those weights know, the new inputs begin with weight 0.
+        phases: What changes later, as in ``[{"begin": 0.5, "reward_weights": {"gear_change": 1}}]``;
+            keywords of :class:`~hybridrl.agents.hope.phases.Phase`.
+        start_from: Weights folder or ``"shipped"``; inputs that they lack begin with weight 0.
         stall_breaker: ``predict`` replaces the motion by a random allowed one when the goal's
             relative position has not changed since the last decision (HOPE's evaluation rule);
             needs the ``state`` that ``predict`` returned, so never acts on a first decision.
@@ -353,8 +346,9 @@ class HopePPO(ChoosesScenes, PPO):
 
     def _setup_lr_schedule(self) -> None:
         rate = self.learning_rate
-        falling = PhasedDecay(self.phases, self.final_lr_share)
-        self.lr_schedule = rate if callable(rate) else falling
+        if not callable(rate):
+            rate = PhasedDecay(self.phases, self.final_lr_share)
+        self.lr_schedule = rate
 
     def _setup_model(self) -> None:
         if self.normalize:
