@@ -61,7 +61,7 @@ class HopePPO(ChoosesScenes, PPO):
             they stand still while an update learns from the rows they were used on.
         curriculum: Draw scene classes by what is left to learn, where the environment can
             (``set_class_weights``); a mapping gives target success rates by class.
-        phases: What changes later, as in ``[{"begin": 0.5, "reward_weights": {"gear_change": 1}}]``;
+        phases: What changes later, ``[{"begin": 0.5, "reward_weights": {"gear_change": 1}}]``;
             keywords of :class:`~hybridrl.agents.hope.phases.Phase`.
         start_from: Weights folder or ``"shipped"``; inputs that they lack begin with weight 0.
         stall_breaker: ``predict`` replaces the motion by a random allowed one when the goal's
