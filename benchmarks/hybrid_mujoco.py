@@ -39,6 +39,7 @@ ROWS: dict[str, Row] = {
     "hyq-sac": Row("hyq-sac", {"layer_norm": False, "mean_of_critics": False}),
     "rlpd-lite": Row("rlpd-lite", {"mean_of_critics": False}),
     "rlpd": Row("rlpd", {"n_critics": 10, "target_entropy": "half"}),
+    "optimistic-sac": Row("optimistic-sac", {"offline_fraction": 0.5, "learning_starts": 0}),
     "moorl": Row("moorl"),
     "moorl-ln": Row("moorl", {"layer_norm": True}),
     "iql": Row("iql", {"actor_decay": False}, offline=0.5),

@@ -126,6 +126,8 @@ NORMALISED = Stack(
 # Agents with an offline phase spend half of their gradient steps there.
 ALONE: dict[str, Row] = {
     "rlpd": Row("rlpd", {"learning_starts": 0}),
+    # Two critics and half offline rows, as rlpd-lite: only the way it explores is another.
+    "optimistic-sac": Row("optimistic-sac", {"learning_starts": 0, "offline_fraction": 0.5}),
     "iql": Row("iql", {"actor_decay": False}, offline=0.5),
     "cql": Row("calql", {"calibrated": False, "n_actions": 4, "penalty_weight": 1.0}, offline=0.5),
     "calql": Row("calql", {"n_actions": 4, "penalty_weight": 1.0}, offline=0.5),

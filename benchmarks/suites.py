@@ -29,7 +29,7 @@ _BEYOND = {"weights": "shipped", "tuned": ""}
 
 HYBRID_AGENTS = (
     *("sac", "sacfd", "hyq-sac", "moorl", "rlpd-lite", "moorl-ln"),
-    *("rlpd", "iql", "cql", "calql"),
+    *("rlpd", "optimistic-sac", "iql", "cql", "calql"),
 )
 
 _CPU_ROBOTS = {
@@ -331,10 +331,10 @@ SUITES: dict[str, Suite] = {
         reproduces="HNPG (arXiv 2311.08384)",
     ),
     "hnpg-tasks": Suite(
-        title="HNPG with a dataset on ordinary Gymnasium tasks, beside TRPO and PPO",
+        title="HNPG with a dataset on ordinary Gymnasium tasks, beside TRPO, PPO, Hy-Q and RLPD",
         module="hybridrl.benchmarks.hnpg_tasks",
         envs=("CartPole-v1", "InvertedPendulum-v5"),
-        agents=("hnpg", "hnpg-online", "trpo", "ppo"),
+        agents=("hnpg", "hnpg-online", "trpo", "ppo", "hyq", "rlpd-lite"),
         tiers={
             "smoke": {"steps": 2000, "points": 1},
             "quick": {"steps": 10_000, "points": 2},

@@ -20,7 +20,9 @@ def test_every_row_of_the_suite_is_known_and_its_settings_are_those_of_the_prese
     assert set(suite.envs) == set(hnpg_tasks.TASKS)
     assert set(suite.agents) == set(hnpg_tasks.ROWS)
     trials = hnpg_tasks.trials(make_request("hnpg-tasks", "smoke", seeds=2))
-    assert len({trial.folder("runs") for trial in trials}) == len(trials) == 16
+    assert len({trial.folder("runs") for trial in trials}) == len(trials) == 20
+    rivals = {(trial.env, trial.agent) for trial in trials if trial.agent in ("hyq", "rlpd-lite")}
+    assert rivals == {("CartPole-v1", "hyq"), ("InvertedPendulum-v5", "rlpd-lite")}
     with_data, without = (hnpg_tasks.ROWS[name] for name in ("hnpg", "hnpg-online"))
     assert with_data.settings == without.settings and with_data.settings["critic_sweeps"] == 5
     assert with_data.data and not without.data
@@ -58,6 +60,16 @@ def test_the_recipe_stores_the_same_rows_in_minari(tmp_path, monkeypatch):
         assert np.array_equal(stored.observations, made.observations)
         assert np.array_equal(stored.actions, made.actions)
         assert stored.metadata["level"] == "controller"
+
+
+@pytest.mark.parametrize("agent, before", [("hyq", 500), ("rlpd-lite", 100)])
+def test_an_off_policy_rival_makes_an_update_a_step_on_its_own_task(agent, before, tmp_path):
+    request = make_request("hnpg-tasks", "smoke", agent, seeds=1, steps=800)
+    report = run_suite(request, tmp_path, engine="serial")
+    assert not report.failed and len({row.env for row in report.rows}) == 1
+    assert hnpg_tasks.ROWS[agent].data == "offline_dataset"
+    metrics = {row.metric: row.value for row in report.rows}
+    assert abs(metrics["gradient_steps"] - (800 - before)) <= hnpg_tasks.N_ENVS
 
 
 def test_a_tiny_run_learns_from_the_data_and_is_done_once(tmp_path):
