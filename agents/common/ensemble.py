@@ -29,9 +29,12 @@ class EnsembleLinear(nn.Module):
 
     def forward(self, inputs: Tensor, members: Tensor | None = None) -> Tensor:
         """``(E, B, in)`` to ``(E, B, out)``; with ``members`` only those of that index."""
-        if members is None:
-            return torch.baddbmm(self.bias, inputs, self.weight)
-        return torch.baddbmm(self.bias[members], inputs, self.weight[members])
+        weight = self.weight if members is None else self.weight[members]
+        bias = self.bias if members is None else self.bias[members]
+        if weight.shape[-1] > 1 or inputs.numel() < LARGE * len(inputs):
+            return torch.baddbmm(bias, inputs, weight)
+        # A product with one column is slow in batched libraries, backwards even more so.
+        return (inputs * weight.mT).sum(-1, keepdim=True) + bias
 
 
 class EnsembleLayerNorm(nn.Module):

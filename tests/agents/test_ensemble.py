@@ -40,13 +40,14 @@ def either_size(request, monkeypatch):
 @pytest.mark.usefixtures("either_size")
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("shared", [True, False])
-def test_an_ensemble_equals_separate_networks_in_values_and_gradients(layer_norm, shared):
+@pytest.mark.parametrize("outputs", [1, 2])
+def test_an_ensemble_equals_separate_networks_in_values_and_gradients(layer_norm, shared, outputs):
     torch.manual_seed(0)
-    networks = EnsembleMLP(4, 5, 2, (16, 8), layer_norm=layer_norm)
+    networks = EnsembleMLP(4, 5, outputs, (16, 8), layer_norm=layer_norm)
     for parameter in networks.parameters():  # so that affine maps of members differ
         parameter.data += 0.1 * torch.randn_like(parameter)
     inputs = torch.randn(10, 5) if shared else torch.randn(4, 10, 5)
-    weight = torch.randn(4, 10, 2)
+    weight = torch.randn(4, 10, outputs)
     values = networks(inputs)
     (values * weight).sum().backward()
     for member in range(4):
