@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from hybridrl.benchmarks.driving_rollouts import Act
 from hybridrl.benchmarks.runs import RunConfig
+from hybridrl.envs.driving.kernels.records import FEATURES
 from hybridrl.envs.driving.names import ACTIONS, NATIVE_ACTIONS
 from hybridrl.planners.errors import UnknownNameError
 
@@ -54,6 +55,7 @@ LEARNERS: dict[str, Learner] = {
     "teacher-rule": Learner(settings={"teacher": "rule"}),
     "teacher-forecast": Learner(settings={"teacher": "forecast"}),
     "no-attention": Learner(settings={"policy_kwargs": {"encoder": "flat"}}),
+    "no-signals": Learner(settings={"env_kwargs": {"signals": False}}),
     "no-trust": Learner(settings={"guidance": {"trust": False}}),
     "no-filter": Learner(settings={"guidance": {"filter": False}}),
     "token": Learner(
@@ -78,7 +80,7 @@ def training_of(config: RunConfig) -> RunConfig:
     env = f"hybridrl/Driving-{config.env.capitalize()}-v0"
     settings = resolve(chosen.agent, env, chosen.settings)
     preset = resolve(chosen.agent, env)
-    for key in ("guidance", "policy_kwargs"):
+    for key in ("guidance", "policy_kwargs", "env_kwargs"):
         if key in chosen.settings:
             settings[key] = {**preset.get(key, {}), **chosen.settings[key]}
     settings |= {**config.settings["over"], "total_timesteps": config.settings["steps"]}
@@ -108,15 +110,16 @@ def trained(config: RunConfig, folder: Path) -> tuple[Act, int]:
     flat = LEARNERS[config.agent].observation == "flat"
 
     def act(seen: dict[str, Any], arrays: Any, rows: Any) -> NDArray[np.int64]:
-        shown = seen["rows"].reshape(len(rows), -1) if flat else _known(model, seen)
+        shown = seen["rows"][..., :FEATURES].reshape(len(rows), -1) if flat else _known(model, seen)
         return np.asarray(model.predict(shown, deterministic=True)[0], np.int64)
 
     return act, steps
 
 
 def _known(model: Any, seen: dict[str, Any]) -> dict[str, Any]:
-    """Those parts of an observation that a model was made for."""
-    return {key: seen[key] for key in model.observation_space.spaces}
+    """Those parts and columns of an observation that a model was made for."""
+    known = {key: seen[key] for key in model.observation_space.spaces}
+    return {**known, "rows": seen["rows"][..., : model.observation_space["rows"].shape[1]]}
 
 
 def untrained(name: str, scenario: str, seed: int) -> Act:

@@ -53,7 +53,8 @@ def drive(
         backend: ``fast``, or ``highway-env`` for scenes one by one.
         **options: More keywords of the environment.
     """
-    options = {"observation": "dict", "clock": True, "expose_scene": True, **options}
+    shown = {"observation": "dict", "clock": True, "signals": True, "expose_scene": True}
+    options = {**shown, **options}
     name = f"hybridrl/Driving-{scenario.capitalize()}-v0"
     if backend == "fast":
         return _side_by_side(act, gym.make_vec(name, num_envs=len(seeds), **options), seeds)

@@ -287,6 +287,7 @@ SUITES: dict[str, Suite] = {
             *("random", "idle", "faster", "slower", "rule", "forecast", "lookahead", "local"),
             *("shipped", "tell-drive", "attention-ppo", "ppo", "dqn", "tell-drive-dqn"),
             *("teacher-rule", "teacher-forecast", "no-attention", "no-trust", "no-filter"),
+            "no-signals",
             *("token", "token-and-distillation", "chaos-garbage", "chaos-constant"),
             *("chaos-unsafe", "chaos-flipping"),
         ),

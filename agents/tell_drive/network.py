@@ -73,7 +73,7 @@ def relative(rows: Tensor, view: str) -> Tensor:
     """How the others move as the ego sees it, and how near they will come (``driving.md`` 3.1).
 
     Args:
-        rows: Of an observation, shape ``(B, N, 7)``, the ego first.
+        rows: Of an observation, shape ``(B, N, 7)`` or more columns, the ego first.
         view: ``world``: the rows are in the world frame and are turned into the ego's; or
             ``ego``: they are relative to the ego already, and the road is straight.
 
@@ -180,7 +180,8 @@ class EgoAttentionExtractor(BaseFeaturesExtractor):
         rows = self._rows(observations)
         others = rows[:, 1:]
         if self.view != "rows":
-            raised = rows.new_tensor([1.0, NEARER, NEARER, 1.0, 1.0, 1.0, 1.0])
+            raised = torch.ones_like(rows[0, 0])
+            raised[1:3] = NEARER
             seen = relative(rows, self.view) * others[..., :1]
             rows = rows * raised
             others = torch.cat([rows[:, 1:], seen], dim=2)

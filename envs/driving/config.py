@@ -55,6 +55,8 @@ class DrivingOptions:
         reward: ``aligned`` with success, or highway-env's ``stock`` reward.
         risk_shaping: Add the potential of the risk to the aligned reward.
         observation: ``rows`` (N, 7), ``flat`` (N*7,), or ``dict`` with mask and advice slot.
+        signals: Two more columns, the turn that is left of each car's route, as its turn signals
+            would tell.
         clock: Add the share of the time limit that is left to the ``dict`` observation.
         expose_scene: Put the 48 numbers of the scene into ``info["scene"]``.
         driver_style: Other drivers: ``stock``, ``aggressive``, ``defensive``, ``mixed``.
@@ -73,6 +75,7 @@ class DrivingOptions:
     reward: str = "aligned"
     risk_shaping: bool = False
     observation: str = "rows"
+    signals: bool = False
     clock: bool = False
     expose_scene: bool = False
     driver_style: str = "stock"

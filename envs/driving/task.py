@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from hybridrl.envs.driving.config import DrivingOptions
 from hybridrl.envs.driving.kernels.assess import assess, show, tell
-from hybridrl.envs.driving.kernels.records import CAR, FEATURES, ROW
+from hybridrl.envs.driving.kernels.records import CAR, FEATURES, ROW, SIGNALS
 from hybridrl.envs.driving.names import ACTIONS, NATIVE_ACTIONS, OUTCOMES, REWARD_TERMS
 from hybridrl.envs.driving.roads import road_table
 from hybridrl.envs.driving.scene import SCENE_SIZE
@@ -39,7 +39,8 @@ class DrivingArrays:
         self.rows = np.zeros(count, ROW)
         lanes = len(self.table.lanes)
         self.s, self.r = np.zeros((count, cars, lanes)), np.zeros((count, cars, lanes))
-        self.seen = np.zeros((count, int(self.config[0]["rows"]), FEATURES), np.float32)
+        columns = FEATURES + SIGNALS * options.signals
+        self.seen = np.zeros((count, int(self.config[0]["rows"]), columns), np.float32)
         self.scenes = np.zeros((count, SCENE_SIZE), np.float32)
 
     def score(self, which: NDArray[np.int64], *, fresh: bool) -> None:
@@ -62,7 +63,7 @@ class DrivingArrays:
         if self.told:
             state = (self.cars, self.rows, self.s, self.r)
             tell(self.config, self.table.lanes, *state, which, fresh, self.scenes)
-        show(self.config, self.cars, self.rows, which, self.seen)
+        show(self.config, self.table.lanes, self.cars, self.rows, which, self.seen)
 
     def expose(self, wanted: bool) -> None:
         """Make scenes, or save their time while nobody reads them; off, ``info`` has none.

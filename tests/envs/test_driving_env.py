@@ -14,6 +14,7 @@ from stable_baselines3.common.env_checker import check_env as check_env_sb3
 import hybridrl  # noqa: F401
 from hybridrl.envs.driving.env import DrivingEnv
 from hybridrl.envs.driving.highway import car_class, make_scene, merged
+from hybridrl.envs.driving.kernels.records import FEATURES
 from hybridrl.envs.driving.names import (
     NATIVE_ACTIONS,
     OUTCOMES,
@@ -160,6 +161,28 @@ def test_the_clock_runs_down_from_one(backend):
     assert seen["clock"] == [1.0] and env.observation_space.contains(seen)
     seen, *_ = env.step(_act("merge", "SLOWER"))
     assert seen["clock"] == [0.75]
+
+
+@pytest.mark.parametrize("backend", BOTH)
+def test_signals_tell_the_turn_that_is_left_beside_the_same_rows(backend):
+    keywords = {"scenario": "intersection", "backend": backend}
+    plain, shown = DrivingEnv(**keywords), DrivingEnv(**keywords, signals=True)
+    rows, (seen, _) = plain.reset(seed=4)[0], shown.reset(seed=4)
+    left_turn = seen[0, FEATURES:]
+    assert left_turn == pytest.approx([0.0, -1.0], abs=1e-6)  # y grows to the south
+    told = set()
+    while True:
+        assert shown.observation_space.contains(seen)
+        np.testing.assert_array_equal(seen[:, :FEATURES], rows)
+        there = seen[:, 0] > 0
+        assert np.hypot(*seen[there, FEATURES:].T) == pytest.approx(1.0, abs=1e-6)
+        assert not seen[~there].any()
+        told |= set(np.round(seen[there, FEATURES + 1]).astype(int))
+        rows = plain.step(_act("intersection", "SLOWER"))[0]
+        seen, _, terminated, truncated, _ = shown.step(_act("intersection", "SLOWER"))
+        if terminated or truncated:
+            break
+    assert told == {-1, 0, 1}
 
 
 def test_scenes_can_be_left_out_while_nobody_reads_them():

@@ -9,7 +9,7 @@ import gymnasium as gym
 import pytest
 
 from hybridrl.envs.driving.config import DURATIONS, ROWS, DrivingOptions
-from hybridrl.envs.driving.kernels.records import FEATURES
+from hybridrl.envs.driving.kernels.records import FEATURES, SIGNALS
 from hybridrl.envs.driving.names import NATIVE_ACTIONS, REWARD_TERMS
 from hybridrl.envs.registration import ENVS
 
@@ -52,7 +52,7 @@ def test_options_are_the_keywords(page):
 
 
 def test_the_observation_table_has_every_column(page):
-    assert [int(row[0]) for row in _table(page, "Observation")] == list(range(FEATURES))
+    assert [int(row[0]) for row in _table(page, "Observation")] == list(range(FEATURES + SIGNALS))
     assert "N = 15 (intersection, roundabout) or 10 (merge, highway)" in page
     assert ROWS == {"highway": 10, "merge": 10, "intersection": 15, "roundabout": 15}
 

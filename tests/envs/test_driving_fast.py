@@ -78,7 +78,7 @@ def test_ten_thousand_drivers_accelerate_and_change_lanes_as_in_highway_env(styl
 )
 def test_a_decision_from_the_same_state_ends_in_the_same_state(scenario, style, seed):
     """The fast scene starts each decision where highway-env is, and must end where it ends."""
-    options = DrivingOptions(scenario=scenario, driver_style=style)
+    options = DrivingOptions(scenario=scenario, driver_style=style, signals=True)
     ours, theirs = DrivingArrays(1, options), DrivingArrays(1, options)
     peer = HighwayWorld(theirs)
     peer.begin(seed)

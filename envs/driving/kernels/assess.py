@@ -58,14 +58,15 @@ def assess(
 @compiled
 def show(
     config: Records,
+    lanes: Records,
     cars: Records,
     rows: Records,
     which: NDArray[np.int64],
     seen: Floats,
 ) -> None:
-    """Write the observations of some scenes of a batch, shape ``(B, rows, 7)``."""
+    """Write the observations of some scenes of a batch, shape ``(B, rows, 7 or 9)``."""
     for b in which:
-        observe(config[0], cars[b], rows[b], seen[b])
+        observe(config[0], lanes, cars[b], rows[b], seen[b])
 
 
 @compiled

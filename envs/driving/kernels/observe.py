@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.envs.driving.kernels.compiled import inner
-from hybridrl.envs.driving.kernels.records import FEATURES, OBSTACLE
+from hybridrl.envs.driving.kernels.records import FEATURES, OBSTACLE, SIGNALS
 from hybridrl.envs.driving.names import MERGE
 
 Records = NDArray[Any]
@@ -21,16 +21,18 @@ RAMP, RAMP_END = 250.0, 310.0  # merge: scale and place of the barrier, m
 
 
 @inner
-def observe(cfg: Any, cars: Records, row: Any, out: NDArray[np.float32]) -> None:
+def observe(cfg: Any, lanes: Records, cars: Records, row: Any, out: NDArray[np.float32]) -> None:
     """Write the ego's row and those of the nearest others, nearest first; the rest are zeros.
 
-    Columns: presence, x, y, vx, vy, cos and sin of the heading, all in [-1, 1].
+    Columns: presence, x, y, vx, vy, cos and sin of the heading, all in [-1, 1]; where turn signals
+    are shown, also cos and sin of the turn that is left of a car's route.
 
     Args:
         cfg: The configuration record.
+        lanes: The road table.
         cars: Cars of one environment.
         row: Its row.
-        out: Written: shape ``(cfg.rows, 7)``.
+        out: Written: shape ``(cfg.rows, 7)``, or 9 columns.
     """
     ego = cars[row.ego]
     n = row.n
@@ -38,9 +40,7 @@ def observe(cfg: Any, cars: Records, row: Any, out: NDArray[np.float32]) -> None
     for j in range(n):
         far[j] = math.hypot(cars[j].x - ego.x, cars[j].y - ego.y)
     far[row.ego] = -1.0
-    for k in range(cfg.rows):
-        for c in range(FEATURES):
-            out[k, c] = 0.0
+    out[:] = 0.0
     for k in range(min(cfg.rows, n)):
         j = 0
         for i in range(1, n):
@@ -67,3 +67,15 @@ def observe(cfg: Any, cars: Records, row: Any, out: NDArray[np.float32]) -> None
         out[k, 3] = min(max(vx, -1.0), 1.0)
         out[k, 4] = min(max(vy, -1.0), 1.0)
         out[k, 5], out[k, 6] = car.cos, car.sin
+        if out.shape[1] == FEATURES + SIGNALS:
+            turn = _turn_to_come(lanes, car)
+            out[k, FEATURES], out[k, FEATURES + 1] = math.cos(turn), math.sin(turn)
+
+
+@inner
+def _turn_to_come(lanes: Records, car: Any) -> float:
+    """Angle from a car's heading to that of the road on which its route ends; 0 without one."""
+    if not car.routed or car.route_at >= car.route_end:
+        return 0.0
+    turn: float = lanes[car.route[car.route_end - 1]].heading - car.heading
+    return turn

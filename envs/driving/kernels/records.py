@@ -18,6 +18,7 @@ MAX_LINKED = 8  # lanes that continue a lane, before or behind
 MAX_NEXT = 4  # roads that begin where a road ends
 MAX_SPEEDS = 5  # set-points of the ego
 FEATURES = 7  # columns of an observation row
+SIGNALS = 2  # and those of turn signals, where they are shown
 STRAIGHT, SINE, CIRCLE = range(3)
 ABSENT, EGO, IDM, LINEAR, OBSTACLE = range(5)
 CAR_LENGTH, CAR_WIDTH = 5.0, 2.0
