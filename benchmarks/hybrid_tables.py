@@ -98,9 +98,11 @@ def _cells(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]:
 
 
 def _differences(rows: Sequence[ResultRow], envs: Sequence[str], other: str) -> Table | None:
-    agents = [agent for agent in _in_order(rows) if agent != other]
-    if other not in {row.agent for row in rows}:
+    envs = [env for env in envs if any((r.env, r.agent) == (env, other) for r in rows)]
+    rows = [row for row in rows if row.env in envs]
+    if not rows:
         return None
+    agents = [agent for agent in _in_order(rows) if agent != other]
 
     def cell(env: str, agent: str, metric: str) -> str:
         found = paired(rows, env, agent, other, metric)
