@@ -13,13 +13,11 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hybridrl.benchmarks.runs import RunConfig, RunResult, execute
+from hybridrl.datasets.on_ray import THREADS
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 OnResult = Callable[[RunResult], None]
 ENGINES = ("serial", "processes", "ray")
-
-# One thread a worker: the trials themselves are what runs in parallel.
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMBA_NUM_THREADS")
 
 
 def run(
@@ -68,7 +66,7 @@ def run(
     elif engine == "ray":
         from hybridrl.benchmarks.engine_ray import run_on_ray
 
-        run_on_ray(pending, Path(root), jobs, done, dict.fromkeys(_THREADS, "1"), address)
+        run_on_ray(pending, Path(root), jobs, done, address)
     else:
         with _single_threaded():
             _run_in_pools(pending, Path(root), jobs, done)
@@ -153,8 +151,8 @@ def _end_with_parent() -> None:
 @contextmanager
 def _single_threaded() -> Iterator[None]:
     """Workers read these variables when they load their libraries, so the parent sets them."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    before = {name: os.environ.get(name) for name in THREADS}
+    os.environ.update(dict.fromkeys(THREADS, "1"))
     try:
         yield
     finally:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any, NamedTuple
 
 import gymnasium as gym
@@ -45,17 +46,19 @@ def controller_policy(controller: Controller, space: Any) -> Act:
         controller: Its gains.
         space: Two actions, or a bounded ``Box`` with one number.
     """
+    return partial(_force, controller, space)
 
-    def act(observation: Any, generator: np.random.Generator) -> Any:
-        force = float(np.dot(controller.gains, observation))
-        if generator.random() < controller.uniform:
-            force = generator.uniform(-1.0, 1.0)
-            force *= 1.0 if isinstance(space, Discrete) else float(space.high[0])
-        if isinstance(space, Discrete):
-            return np.int64(force > 0.0)
-        return np.clip([force], space.low, space.high).astype(np.float32)
 
-    return act
+def _force(
+    controller: Controller, space: Any, observation: Any, generator: np.random.Generator
+) -> Any:
+    force = float(np.dot(controller.gains, observation))
+    if generator.random() < controller.uniform:
+        force = generator.uniform(-1.0, 1.0)
+        force *= 1.0 if isinstance(space, Discrete) else float(space.high[0])
+    if isinstance(space, Discrete):
+        return np.int64(force > 0.0)
+    return np.clip([force], space.low, space.high).astype(np.float32)
 
 
 def controller_data(task: str, seed: int = 0, **size: Any) -> OfflineDataset:
@@ -95,6 +98,7 @@ def make(name: str, options: MakeOptions) -> Made:
         episodes=options.episodes,
         work=options.work,
         progress=options.progress,
+        engine=options.engine,
     )
     return Made(
         dataset=OfflineDataset.concatenate(dataset, recipe=name, level=level),

@@ -76,7 +76,11 @@ def make(name: str, options: MakeOptions) -> Made:
     Args:
         name: As registered.
         options: Seed (of lock, starts and actions) and size.
+
+    Raises:
+        DatasetError: If a parallel engine is asked for.
     """
+    options.in_one_piece()  # of seconds
     _, lock, kind = name.split("/")
     horizon, _, continuous = lock.removeprefix("h").partition("-")
     keywords: dict[str, Any] = {"horizon": int(horizon), "lock_seed": options.seed}

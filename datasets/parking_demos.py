@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from contextlib import closing
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,8 +18,10 @@ import gymnasium as gym
 import numpy as np
 from numpy.typing import NDArray
 
+from hybridrl.datasets.files import replacing
 from hybridrl.datasets.npz import read_npz, write_npz
 from hybridrl.datasets.offline import OfflineDataset
+from hybridrl.datasets.pieces import Shelf, in_order
 from hybridrl.datasets.registry import Made, MakeOptions
 from hybridrl.datasets.ticks import Ticks
 from hybridrl.envs.parking.env import ParkingEnv
@@ -28,7 +32,7 @@ from hybridrl.planners.path import Path as Drive
 from hybridrl.planners.registry import make_planner
 
 EPISODES = 1000  # unless asked otherwise
-CHUNK = 20  # episodes in a file of the work folder
+CHUNK = 20  # attempts in a piece, at most; it is kept in the work folder
 ATTEMPTS = 100  # scenes without a single success before giving up
 BUDGET = 5.0  # CPU seconds a scene; both kinds of planner end long before
 
@@ -71,16 +75,16 @@ def make(name: str, options: MakeOptions) -> Made:
     """
     _, level, kind_name = name.split("/")
     kind = KINDS[kind_name]
-    env = gym.make(env_id(level), **env_keywords(kind))
-    spec = env.spec
+    with gym.make(env_id(level), **env_keywords(kind)) as env:
+        spec = env.spec
     assert spec is not None
     wanted = options.rows if options.rows is not None else (options.episodes or EPISODES)
-    with env, options.progress(wanted) as ticker:
-        parts = list(_chunks(env, kind, options, wanted, ticker))
-    dataset = OfflineDataset.concatenate(*(part for part, _ in parts))
-    seeds = [seed for _, more in parts for seed in more]
-    if options.rows is not None:
-        dataset = dataset.head(options.rows)
+    with options.progress(wanted) as ticker:
+        parts = list(_parts(level, kind_name, options, wanted, ticker))
+    dataset = OfflineDataset.concatenate(*(part.dataset for part in parts if part.dataset))
+    seeds = [seed for part in parts for seed in part.seeds]
+    whole = options.rows is None
+    dataset = dataset.episodes(range(wanted)) if whole else dataset.head(wanted)
     facts = {
         "recipe": name, "level": level, "env": spec.id, "env_kwargs": env_keywords(kind),
         "planner": kind.planner, "planner_options": kind.options, "budget_s": BUDGET,
@@ -172,53 +176,79 @@ def _discrete(env: ParkingEnv, path: Drive) -> Iterator[int]:
             left -= driven
 
 
-def _chunks(
-    env: gym.Env[Any, Any], kind: Kind, options: MakeOptions, wanted: int, ticker: Ticks
-) -> Iterator[tuple[OfflineDataset, list[int]]]:
-    """Parts of episodes with their reset seeds; those that were kept before are read."""
-    planner = make_planner(kind.planner, **kind.options)
-    attempt = number = done = 0
-    while done < wanted:
-        most = CHUNK if options.rows is not None else min(CHUNK, wanted - done)
-        file = options.work / f"chunk-{number:05d}-{most}.npz"
-        facts = file.with_suffix(".json")
-        if not facts.exists():
-            _write_chunk(env, planner, kind, options.seed, attempt, most, file)
-        part, known = read_npz(file), json.loads(facts.read_text(encoding="utf-8"))
-        attempt = known["next_attempt"]
-        number += 1
-        more = len(part) if options.rows is not None else part.n_episodes
-        for _ in range(min(more, wanted - done)):
-            ticker.tick(f"{part.lengths.mean():.1f} decisions")
-        done += more
-        yield part, known["seeds"]
+class Part(NamedTuple):
+    """What some attempts came to.
+
+    Args:
+        dataset: Episodes that ended parked, or ``None`` where none did.
+        seeds: Of their resets.
+    """
+
+    dataset: OfflineDataset | None
+    seeds: list[int]
 
 
-def _write_chunk(
-    env: gym.Env[Any, Any], planner: Planner, kind: Kind, seed: int, attempt: int, most: int,
-    file: Path,
-) -> None:  # fmt: skip
-    episodes: list[OfflineDataset] = []
-    seeds: list[int] = []
-    first = attempt
+def _parts(
+    level: str, kind: str, options: MakeOptions, wanted: int, ticker: Ticks
+) -> Iterator[Part]:
+    """Parts until there are enough rows or episodes."""
+    size = CHUNK if options.rows is not None else min(CHUNK, wanted)
+    make = partial(_part, level=level, kind=kind, seed=options.seed, size=size)
+    shelf = Shelf(partial(_file, options.work, size), _read, _write)
+    done = failed = 0
+    with closing(in_order(make, shelf, options.engine)) as parts:
+        while done < wanted:
+            part: Part = next(parts)
+            failed = 0 if part.seeds else failed + size
+            if failed >= ATTEMPTS:
+                expected = f"one of whose {failed} scenes it solves"
+                raise ScenarioError("level", KINDS[kind].planner, expected)
+            if part.dataset is not None:
+                more = part.dataset.n_episodes if options.rows is None else len(part.dataset)
+                for _ in range(min(more, wanted - done)):
+                    ticker.tick(f"{part.dataset.lengths.mean():.1f} decisions")
+                done += more
+            yield part
+
+
+def _part(number: int, level: str, kind: str, seed: int, size: int) -> Part:
+    """The number-th so many attempts."""
+    row, episodes, seeds = KINDS[kind], [], []
+    env, planner = _workplace(level, kind)
     spaces: dict[str, Any] = {
         "observation_space": env.observation_space,
         "action_space": env.action_space,
     }
-    while len(episodes) < most:
-        if attempt - first >= ATTEMPTS and not episodes:
-            raise ScenarioError("level", kind.planner, f"one of whose {ATTEMPTS} scenes it solves")
+    for attempt in range(number * size, (number + 1) * size):
         own = reset_seed(seed, attempt)
-        attempt += 1
-        columns = demonstrate(env, planner, own, kind.discrete)
+        columns = demonstrate(env, planner, own, row.discrete)
         if columns is not None:
             episodes.append(OfflineDataset(**columns, **spaces))
             seeds.append(own)
-    write_npz(OfflineDataset.concatenate(*episodes), file)
-    facts = {"next_attempt": attempt, "seeds": seeds}
-    partial = file.with_suffix(".partial")
-    partial.write_text(json.dumps(facts), encoding="utf-8")
-    partial.replace(file.with_suffix(".json"))
+    return Part(OfflineDataset.concatenate(*episodes) if episodes else None, seeds)
+
+
+@lru_cache(1)
+def _workplace(level: str, kind: str) -> tuple[gym.Env[Any, Any], Planner]:
+    """What a process uses for all its parts."""
+    row = KINDS[kind]
+    return gym.make(env_id(level), **env_keywords(row)), make_planner(row.planner, **row.options)
+
+
+def _file(work: Path, size: int, number: int) -> Path:
+    return work / f"attempts-{number * size}-{(number + 1) * size}.json"
+
+
+def _read(file: Path) -> Part:
+    seeds = json.loads(file.read_text(encoding="utf-8"))
+    return Part(read_npz(file.with_suffix(".npz")) if seeds else None, seeds)
+
+
+def _write(part: Part, file: Path) -> None:
+    if part.dataset is not None:
+        write_npz(part.dataset, file.with_suffix(".npz"))
+    with replacing(file) as partial_file:  # last: the part is whole
+        partial_file.write_text(json.dumps(part.seeds), encoding="utf-8")
 
 
 def _joined(seen: list[dict[str, NDArray[Any]]]) -> dict[str, NDArray[Any]]:

@@ -92,6 +92,7 @@ def make(name: str, options: MakeOptions) -> Made:
             seed=options.seed,
             work=options.work,
             progress=options.progress,
+            engine=options.engine,
         )
     facts = {"recipe": name, "robot": robot, "level": level, "env": recipe.env}
     return Made(

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from hybridrl.datasets.engines import SERIAL, Engine
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.minari_store import checked_id, store_root, write_minari
 from hybridrl.datasets.offline import OfflineDataset
@@ -61,6 +62,7 @@ class MakeOptions:
         work: Folder for what is finished so far; it survives an interruption, is found again on
             the next call, and is removed once the dataset is stored.
         progress: Called with the number of pieces; see :mod:`hybridrl.datasets.ticks`.
+        engine: Who makes the pieces, where the recipe has pieces.
     """
 
     seed: int = 0
@@ -68,6 +70,16 @@ class MakeOptions:
     episodes: int | None = None
     work: Path
     progress: Progress = silent
+    engine: Engine = SERIAL
+
+    def in_one_piece(self) -> None:
+        """Called by a recipe that cannot be divided.
+
+        Raises:
+            DatasetError: If a parallel engine is asked for.
+        """
+        if self.engine.parallel:
+            raise DatasetError("engine", "ray", "serial: this recipe is one computation")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,6 +111,7 @@ def make_dataset(
     resume: bool = False,
     fresh: bool = False,
     progress: Progress = silent,
+    engine: Engine = SERIAL,
 ) -> str:
     """Make a registered dataset and put it into the local Minari store, whole or not at all.
 
@@ -111,6 +124,7 @@ def make_dataset(
         resume: Go on with an unfinished one.
         fresh: Throw away an unfinished or finished one first.
         progress: Shows how far it is.
+        engine: Who makes the pieces; the data do not depend on it.
 
     Returns:
         The Minari id.
@@ -121,13 +135,7 @@ def make_dataset(
             neither ``resume`` nor ``fresh`` is asked for.
     """
     target = checked_id(stored_as or name)
-    if name not in RECIPES:
-        raise UnknownNameError("dataset recipe", name, RECIPES)
-    for key, value in (("steps", rows), ("episodes", episodes)):
-        if value is not None and value < 1:
-            raise DatasetError(key, value, "a whole number above 0")
-    if rows is not None and episodes is not None:
-        raise DatasetError("episodes", episodes, "either steps or episodes")
+    _check_request(name, rows, episodes)
     work = store_root() / ".unfinished" / target / f"seed-{seed}"
     if fresh:
         shutil.rmtree(work, ignore_errors=True)
@@ -141,12 +149,27 @@ def make_dataset(
     work.mkdir(parents=True, exist_ok=True)
     module, _, function = RECIPES[name].partition(":")
     recipe: Callable[[str, MakeOptions], Made] = getattr(importlib.import_module(module), function)
-    made = recipe(
-        name, MakeOptions(seed=seed, rows=rows, episodes=episodes, work=work, progress=progress)
-    )
+    size: dict[str, Any] = {"rows": rows, "episodes": episodes}
+    options = MakeOptions(seed=seed, **size, work=work, progress=progress, engine=engine)
+    try:
+        made = recipe(name, options)
+    except Exception:
+        if not any(work.iterdir()):  # refused: nothing to go on with
+            _remove_work(work)
+        raise
     store(made, target, replace=fresh)
     _remove_work(work)
     return target
+
+
+def _check_request(name: str, rows: int | None, episodes: int | None) -> None:
+    if name not in RECIPES:
+        raise UnknownNameError("dataset recipe", name, RECIPES)
+    for key, value in (("steps", rows), ("episodes", episodes)):
+        if value is not None and value < 1:
+            raise DatasetError(key, value, "a whole number above 0")
+    if rows is not None and episodes is not None:
+        raise DatasetError("episodes", episodes, "either steps or episodes")
 
 
 def _remove_work(work: Path) -> None:

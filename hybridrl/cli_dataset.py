@@ -28,12 +28,16 @@ def make(
     ] = None,
     resume: Annotated[bool, typer.Option("--resume", help="Go on with an unfinished one.")] = False,
     fresh: Annotated[bool, typer.Option("--fresh", help="Throw away what is there.")] = False,
+    engine: Annotated[str, typer.Option(help="serial or ray: who makes the pieces.")] = "serial",
+    jobs: Annotated[int, typer.Option(min=1, help="Pieces at a time, on Ray.")] = 2,
+    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
     download: Annotated[
         bool, typer.Option("--download", help="Fetch a remote Minari id; needs a network.")
     ] = False,
 ) -> None:
     """Make a registered dataset, or download one; nothing half-written is left."""
     from hybridrl.datasets import registry
+    from hybridrl.datasets.engines import make_engine
 
     if download:
         say(registry.download_dataset(name))
@@ -47,6 +51,7 @@ def make(
         resume=resume,
         fresh=fresh,
         progress=progress,
+        engine=make_engine(engine, jobs, address),
     )
     say(made)
 

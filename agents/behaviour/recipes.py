@@ -35,6 +35,8 @@ def make(name: str, options: MakeOptions) -> Made:
         DatasetError: If the size cannot be had.
     """
     robot, level = parts_of(name)
+    if level == "medium-replay":
+        options.in_one_piece()
     facts, folder = levels_of(robot, store_root() / ".behaviour", options.progress)
     if level == "medium-replay":
         dataset, more = _replay(robot, facts, options)
@@ -92,6 +94,7 @@ def _rollout(
             seed=options.seed,
             work=work,
             progress=options.progress,
+            engine=options.engine,
         )
     return dataset
 
