@@ -85,7 +85,7 @@ def make_request(
         suite=name,
         envs=_chosen("class or environment", envs, suite.envs),
         agents=_chosen("planner or agent", agents, suite.agents),
-        seeds=tuple(range(seed, seed + (seeds or suite.seeds))),
+        seeds=tuple(range(seed, seed + (seeds or suite.seeds_at(tier)))),
         variant=suite_module(name).variant(tier, complete),
         settings=complete,
         command=command,

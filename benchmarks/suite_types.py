@@ -23,9 +23,11 @@ class Suite:
         module: Where its :class:`SuiteModule` functions stand.
         envs: Gymnasium ids or scene classes, in the order of the table.
         agents: Agents or planners, in the order of the table.
-        tiers: Settings of each tier: ``smoke`` (seconds), ``quick`` (minutes), ``cpu`` (the
+        tiers: Settings of each tier: ``smoke`` (seconds), ``quick`` (at most
+            10 minutes on 2 cores), ``cpu`` (the
             figures of record, at most 12 hours on 2 cores) and ``full``.
         seeds: How many seeds unless asked otherwise.
+        quick_seeds: How many at the tier ``quick``, if not so many.
         reproduces: The paper and table that it stands beside, for ``published.toml``.
     """
 
@@ -35,7 +37,12 @@ class Suite:
     agents: tuple[str, ...]
     tiers: Mapping[str, Mapping[str, Any]]
     seeds: int = 1
+    quick_seeds: int | None = None
     reproduces: str = ""
+
+    def seeds_at(self, tier: str) -> int:
+        """How many seeds unless asked otherwise."""
+        return self.quick_seeds or self.seeds if tier == "quick" else self.seeds
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -32,6 +32,7 @@ HYBRID_AGENTS = (
     *("rlpd", "optimistic-sac", "iql", "cql", "calql"),
 )
 
+_QUICK_ROBOTS = {"gradient_steps": 2, "robots": ("HalfCheetah",), "levels": ("random",)}
 _CPU_ROBOTS = {
     "gradient_steps": 2,
     "robots": ("HalfCheetah", "Hopper"),
@@ -43,6 +44,7 @@ _ALL_ROBOTS = {
     "levels": ("random", "medium-replay", "medium"),
 }
 _PARKERS = {"gradient_steps": 4, "batch_size": 256, "width": 256, "demonstrations": 300}
+_FEW_PARKERS = {**_PARKERS, "demonstrations": 50}
 _TINY = {"gradient_steps": 1, "batch_size": 16, "width": 8}
 
 # Back end, and settings of the learners over those of their presets.
@@ -90,7 +92,7 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"scenes": 2, "samples": 64, "sac_samples": 16, "over": {"n_envs": 2}},
-            "quick": {"scenes": 50, "samples": 200_000, "sac_samples": 20_000, "over": {}},
+            "quick": {"scenes": 20, "samples": 30_000, "sac_samples": 3_000, "over": {}},
             "cpu": {"scenes": 500, "samples": 500_000, "sac_samples": 50_000, "over": {}},
             "full": {"scenes": 2000, "samples": 6_000_000, "sac_samples": 2_000_000, "over": {}},
         },
@@ -164,11 +166,12 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"updates": 10},
-            "quick": {"updates": 5_000},
+            "quick": {"updates": 1_000},
             "cpu": {"updates": 30_000},
             "full": {"updates": 1_000_000},
         },
         seeds=3,
+        quick_seeds=1,
         reproduces="H2O (arXiv 2206.13464), Table 1",
     ),
     "gap-size": Suite(
@@ -199,7 +202,7 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"share": 0.02, "steps": 60, "sparse_steps": 60},
-            "quick": {"share": 0.3, "steps": 2000, "sparse_steps": 2000},
+            "quick": {"share": 0.2, "steps": 1000, "sparse_steps": 1000},
             "cpu": {"share": 1.0, "steps": 5000, "sparse_steps": 4000},
             "full": {"share": 5.0, "steps": 1_000_000, "sparse_steps": 50_000},
         },
@@ -242,11 +245,12 @@ SUITES: dict[str, Suite] = {
         agents=HYBRID_AGENTS,
         tiers={
             "smoke": {"steps": 20, "points": 2, **_CPU_ROBOTS},
-            "quick": {"steps": 5_000, "points": 5, **_CPU_ROBOTS},
+            "quick": {"steps": 1_500, "points": 3, **_QUICK_ROBOTS},
             "cpu": {"steps": 50_000, "points": 10, **_CPU_ROBOTS},
             "full": {"steps": 250_000, "points": 50, **_ALL_ROBOTS},
         },
         seeds=3,
+        quick_seeds=1,
     ),
     "hybrid-parking": Suite(
         title="What planner demonstrations are worth to agents that learn to park",
@@ -257,11 +261,12 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"steps": 64, "points": 2, "episodes": 2, "demonstrations": 2, **_TINY},
-            "quick": {"steps": 16_000, "points": 8, "episodes": 50, **_PARKERS},
+            "quick": {"steps": 2_000, "points": 2, "episodes": 20, **_FEW_PARKERS},
             "cpu": {"steps": 96_000, "points": 12, "episodes": 100, **_PARKERS},
             "full": {"steps": 2_000_000, "points": 20, "episodes": 500, **_PARKERS},
         },
         seeds=3,
+        quick_seeds=1,
     ),
     "moorl-ablation": Suite(
         title="Which part of MOORL does what, at equal gradient steps",
@@ -293,11 +298,12 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"steps": 128, "dqn_steps": 128, "episodes": 2, **_DRIVING_SMOKE},
-            "quick": {"steps": 100_000, "dqn_steps": 5_000, "episodes": 50, **_DRIVING},
+            "quick": {"steps": 10_000, "dqn_steps": 1_000, "episodes": 20, **_DRIVING},
             "cpu": {"steps": 400_000, "dqn_steps": 20_000, "episodes": 100, **_DRIVING},
             "full": {"steps": 4_000_000, "dqn_steps": 200_000, "episodes": 100, **_DRIVING},
         },
         seeds=5,
+        quick_seeds=1,
         reproduces="TeLL-Drive (arXiv 2502.01387)",
     ),
     "storage": Suite(
@@ -312,6 +318,7 @@ SUITES: dict[str, Suite] = {
             "full": {"scale": 1.0, "requests": 10_000_000, "workloads": STORAGE_WORKLOADS},
         },
         seeds=3,
+        quick_seeds=1,
         reproduces="Harmonia (arXiv 2503.20507), Sibyl (arXiv 2205.07394)",
     ),
     "comblock": Suite(
@@ -324,11 +331,12 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"steps": 2000, "episodes": 200},
-            "quick": {"steps": 60_000, "episodes": 5000},
+            "quick": {"steps": 30_000, "episodes": 5000},
             "cpu": {"steps": 3_000_000, "episodes": 50_000},
             "full": {"steps": 3_000_000, "episodes": 50_000},
         },
         seeds=5,
+        quick_seeds=1,
         reproduces="HNPG (arXiv 2311.08384)",
     ),
     "hnpg-tasks": Suite(

@@ -7,6 +7,7 @@ import functools
 import shutil
 import sys
 import warnings
+from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -108,7 +109,9 @@ def remove(path: Path) -> None:
         path.unlink(missing_ok=True)
 
 
-def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
+def train_one(
+    config: RunConfig, folder: Path, callbacks: Sequence[BaseCallback] = ()
+) -> dict[str, Any]:
     """The work of a training run: learn, save, evaluate; goes on from a checkpoint if there is one.
 
     On a CPU, in an environment that tells its state, a run that was killed and goes on ends with
@@ -117,6 +120,7 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     Args:
         config: ``settings`` as :func:`train_config` makes them.
         folder: Of the run.
+        callbacks: Of Stable-Baselines3, called after that which saves checkpoints.
 
     Returns:
         The final evaluation's summary and the number of steps.
@@ -140,7 +144,7 @@ def train_one(config: RunConfig, folder: Path) -> dict[str, Any]:
     model.set_logger(configure(str(logs), formats))
     model.learn(
         max(0, settings["total_timesteps"] - done),
-        callback=_checkpoints(folder, settings),
+        callback=[_checkpoints(folder, settings), *callbacks],
         reset_num_timesteps=not done,
         progress_bar=sys.stderr.isatty(),
     )

@@ -140,7 +140,7 @@ def _shelf(work: Path, episodes: int | None) -> Shelf:
         first, last = _bounds(number, episodes)
         return work / f"episodes-{first}-{last}.npz"
 
-    return Shelf(file, read_npz, write_npz)
+    return Shelf(file, read_npz, partial(write_npz, compress=False))
 
 
 def _joined(seen: list[Any]) -> Any:

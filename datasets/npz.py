@@ -14,7 +14,7 @@ from hybridrl.datasets.files import check_fingerprint, facts_json, parse_facts, 
 from hybridrl.datasets.offline import OfflineDataset
 
 
-def write_npz(dataset: OfflineDataset, path: str | Path) -> Path:
+def write_npz(dataset: OfflineDataset, path: str | Path, compress: bool = True) -> Path:
     """Write a dataset, whole or not at all.
 
     Arrays: ``observations``, ``actions``, ``rewards``, ``next_observations``, ``terminations``,
@@ -24,6 +24,7 @@ def write_npz(dataset: OfflineDataset, path: str | Path) -> Path:
     Args:
         dataset: What to write.
         path: Ends with ``.npz``.
+        compress: Whether it is to be small rather than written fast.
 
     Raises:
         DatasetError: If the name ends otherwise or the metadata is not JSON-able.
@@ -33,7 +34,7 @@ def write_npz(dataset: OfflineDataset, path: str | Path) -> Path:
         raise DatasetError("out", str(path), "a file name that ends with .npz")
     arrays: dict[str, Any] = {**to_columns(dataset), "facts": np.array(facts_json(dataset))}
     with replacing(path) as partial:
-        np.savez_compressed(partial, **arrays)
+        (np.savez_compressed if compress else np.savez)(partial, **arrays)
     return path
 
 

@@ -9,6 +9,7 @@ import importlib
 import os
 import sys
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import Any, NamedTuple, TypeVar
@@ -50,24 +51,44 @@ def run_tasks(
         Exception: What the work raises, as it was raised on the worker.
     """
     ray = require_ray()
+    name = getattr(getattr(work, "func", work), "__name__", "task")
+    remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_task).options(name=name)
+    here, waiting = str(Path.cwd()), iter(items)
+    running: dict[Any, Item] = {}
+    with connected(jobs, address):
+        sent = ray.put(work)
+        try:
+            while True:
+                for item in islice(waiting, jobs - len(running)):
+                    running[remote.remote(sent, item, here)] = item
+                if not running:
+                    return
+                for ended in ray.wait(list(running), num_returns=1)[0]:
+                    yield running.pop(ended), _outcome(ray, ended)
+        finally:
+            for left in running:
+                ray.cancel(left, force=True)
+
+
+@contextmanager
+def connected(jobs: int, address: str | None = None) -> Iterator[Any]:
+    """The Ray module, connected; what was not connected before is disconnected at the end.
+
+    Args:
+        jobs: Cores of a cluster that is started here.
+        address: Of a running cluster; see :func:`run_tasks`.
+
+    Raises:
+        ImportError: If Ray is not installed.
+        ConnectionError: If there is no cluster at the address.
+    """
+    ray = require_ray()
     mine = not ray.is_initialized()
     if mine:
         _connect(ray, jobs, address)
-    name = getattr(getattr(work, "func", work), "__name__", "task")
-    remote = ray.remote(num_cpus=1, max_retries=RETRIES)(_task).options(name=name)
-    sent, here, waiting = ray.put(work), str(Path.cwd()), iter(items)
-    running: dict[Any, Item] = {}
     try:
-        while True:
-            for item in islice(waiting, jobs - len(running)):
-                running[remote.remote(sent, item, here)] = item
-            if not running:
-                return
-            for ended in ray.wait(list(running), num_returns=1)[0]:
-                yield running.pop(ended), _outcome(ray, ended)
+        yield ray
     finally:
-        for left in running:
-            ray.cancel(left, force=True)
         if mine:
             ray.shutdown()
 

@@ -246,7 +246,7 @@ def _read(file: Path) -> Part:
 
 def _write(part: Part, file: Path) -> None:
     if part.dataset is not None:
-        write_npz(part.dataset, file.with_suffix(".npz"))
+        write_npz(part.dataset, file.with_suffix(".npz"), compress=False)
     with replacing(file) as partial_file:  # last: the part is whole
         partial_file.write_text(json.dumps(part.seeds), encoding="utf-8")
 

@@ -17,6 +17,7 @@ from hybridrl.cli_parking import app as parking_commands
 from hybridrl.cli_report import benchmark_all, report
 from hybridrl.cli_storage import storage as storage_commands
 from hybridrl.cli_teacher import teacher as teacher_commands
+from hybridrl.cli_tune import tune
 from hybridrl.console import (
     FAILED,
     Group,
@@ -320,6 +321,7 @@ def speed(
 
 app.command()(export)
 app.command()(report)
+app.command()(tune)
 app.add_typer(dataset_commands, name="dataset")
 app.add_typer(parking_commands, name="parking")
 app.add_typer(storage_commands, name="storage")
