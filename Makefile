@@ -1,6 +1,7 @@
 # `make demo` and `make test` do all set-up on a machine with Python 3.11, git and make.
 PYTHON ?= $(shell command -v python3.11 || command -v python3)
 JOBS ?= 2
+SECONDS_EACH ?= 600
 VENV := .venv
 BIN := $(VENV)/bin
 # Byte code is made when a module is first imported: that halves the time of the installation.
@@ -10,7 +11,7 @@ PIP := $(BIN)/python -m pip install --quiet --no-compile --disable-pip-version-c
 export OMP_NUM_THREADS := 1
 export PYTHONHASHSEED := 0
 
-.PHONY: demo test install lint coverage tables clean
+.PHONY: demo test install lint coverage fuzz tables clean
 
 demo: $(VENV)/installed  ## the planners on the parking benchmark, in minutes
 	$(BIN)/hybridrl benchmark parking --tier quick --jobs $(JOBS)
@@ -29,13 +30,17 @@ coverage: $(VENV)/installed  ## of lines; numba reports those of compiled functi
 	NUMBA_JIT_COVERAGE=1 NUMBA_CACHE_DIR=$$(mktemp -d) \
 	  $(BIN)/pytest -q -n $(JOBS) --cov --cov-report=term:skip-covered
 
+fuzz: $(VENV)/installed  ## every parser, SECONDS_EACH long; inputs that break one stay in fuzz-crashes/
+	$(PIP) -e ".[fuzz]"
+	$(BIN)/python -P tests/fuzz/run.py --seconds $(SECONDS_EACH)
+
 tables: $(VENV)/installed  ## every table in results/ and in the pages, from the long CSV files
 	for csv in results/*.csv; do suite=$$(basename $$csv .csv); \
 	  $(BIN)/hybridrl benchmark $$suite --render-only --format markdown --csv $$csv > results/$$suite.md; done
 	$(BIN)/python -P -m hybridrl.benchmarks.pages README.md docs/*.md
 
 clean:
-	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .hypothesis .coverage fuzz-crashes
 
 # Installed once, and again when what is installed changes.
 $(VENV)/installed: pyproject.toml constraints.txt

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import zipfile
 from pathlib import Path
 from typing import Any
 
 from hybridrl.benchmarks.planning import require_suffix
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
+from hybridrl.planners.json_text import parse_json
 
 SHIPPED = "hope-ppo"
 
@@ -82,7 +82,7 @@ def _policy_module(file: Path) -> str:
     """Where the policy's class of a model file stands, told without unpickling."""
     try:
         with zipfile.ZipFile(file) as archive:
-            data = json.loads(archive.read("data"))
+            data = parse_json(archive.read("data"))
         return str(data["policy_class"]["__module__"])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile):
         return ""

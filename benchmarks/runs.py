@@ -23,6 +23,8 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Literal, TextIO
 
+from hybridrl.planners.json_text import parse_json
+
 try:
     import fcntl
 except ImportError:  # Windows
@@ -206,7 +208,7 @@ def write_json(path: Path, data: Any) -> None:
 
 def read_json(path: Path) -> Any:
     """Read a JSON file."""
-    return json.loads(path.read_text(encoding="utf-8"))
+    return parse_json(path.read_text(encoding="utf-8"))
 
 
 @cache

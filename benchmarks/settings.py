@@ -22,6 +22,8 @@ def parse_settings(pairs: Sequence[str]) -> dict[str, Any]:
             raise ScenarioError("setting", pair, "key=value, as in learning_rate=3e-4")
         try:
             settings |= tomllib.loads(f"{key} = {value}")
-        except tomllib.TOMLDecodeError:
+        except RecursionError as error:
+            raise ScenarioError("setting", pair, "a value that is not nested so deeply") from error
+        except ValueError:  # no TOML, or a number that is too long
             settings[key.strip()] = value.strip()
     return settings

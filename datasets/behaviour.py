@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 SHIPPED = Path(__file__).with_name("weights")
 LEVELS = ("medium", "expert")
@@ -32,8 +32,8 @@ class BehaviourPolicy:
 
     def __init__(self, tensors: Tensors, deterministic: bool = False) -> None:
         names = [n for n in tensors if n.startswith("latent_pi.") and n.endswith(".weight")]
-        names.sort(key=lambda name: int(name.split(".")[1]))
         try:
+            names.sort(key=lambda name: int(name.split(".")[1]))
             self._layers = [(tensors[n], tensors[n[:-6] + "bias"]) for n in names]
             self._heads = [
                 (tensors[f"{h}.weight"], tensors[f"{h}.bias"]) for h in ("mu", "log_std")
@@ -114,7 +114,7 @@ def read_facts(robot: str, folder: Path = SHIPPED) -> dict[str, Any] | None:
     if not file.exists():
         return None
     try:
-        facts: dict[str, Any] = json.loads(file.read_text("utf-8"))
+        facts: dict[str, Any] = parse_json(file.read_text("utf-8"))
         if facts["format"] != FORMAT or not set(LEVELS) <= set(facts["levels"]):
             raise ScenarioError(str(file), facts["format"], f"format {FORMAT} with all levels")
         return facts
@@ -128,7 +128,11 @@ def level_tensors(facts: dict[str, Any], folder: Path, level: str) -> Tensors:
     """Weights of a level, checked against the sha256 that the facts give.
 
     Raises:
-        ScenarioError: If the file is missing, damaged or another one.
+        ScenarioError: If the file is missing, damaged or another one, or the facts are damaged.
     """
-    file = folder / f"{facts['robot']}-{level}.safetensors"
-    return read_tensors(file, facts["levels"][level]["sha256"])
+    try:
+        name, sha256 = f"{facts['robot']}-{level}", facts["levels"][level]["sha256"]
+    except (KeyError, TypeError) as error:
+        expected = "facts with robot, and sha256 of the level"
+        raise ScenarioError("facts", f"without {error}", expected) from error
+    return read_tensors(folder / f"{name}.safetensors", sha256)

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridrl.datasets.arrays import Array, flags, mapped, named
+from hybridrl.datasets.checks import check_lengths
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.offline import OfflineDataset
 
@@ -62,6 +63,8 @@ def _nested(columns: Mapping[str, Any]) -> dict[str, Any]:
             continue
         if head not in _KNOWN:
             raise DatasetError(str(name), "an unknown column", f"one of {', '.join(_KNOWN)}")
+        if head in known and not (rest and isinstance(known[head], dict)):
+            raise DatasetError(str(name), "a second one", f"either {head} or its parts, once")
         if rest:
             known.setdefault(head, {})[rest] = data
         else:
@@ -71,6 +74,7 @@ def _nested(columns: Mapping[str, Any]) -> dict[str, Any]:
 
 def _with_next(columns: dict[str, Any]) -> dict[str, Any]:
     """Next observations by shifting; rows that lose theirs go, terminal ones never use theirs."""
+    check_lengths({n: mapped(np.asarray, data) for n, data in columns.items() if n != "ends"})
     terminated = flags("terminations", columns["terminations"])
     ended = terminated | flags("truncations", columns["truncations"])
     rows = np.arange(len(ended))

@@ -15,6 +15,7 @@ import shapely
 from numpy.typing import NDArray
 
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 from hybridrl.planners.obstacles import Obstacles, pack
 from hybridrl.planners.vehicle import VehicleSpec
 
@@ -187,8 +188,8 @@ def load_scenarios(path: str | Path) -> list[Scenario]:
         ScenarioError: If the file is no JSON or a field cannot be used; the message names both.
     """
     try:
-        data = json.loads(Path(path).read_text(encoding="utf-8"))
-    except (OSError, UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        data = parse_json(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
         raise ScenarioError(str(path), str(error), "a readable JSON scenario file") from error
     if not (isinstance(data, dict) and "scenarios" in data):
         return [Scenario.from_json(data)]

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from hybridrl.agents.common.compiled_q import Brain
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 FORMAT = 1
 TENSORS, DESCRIPTION = "agent.safetensors", "agent.json"
@@ -53,7 +54,7 @@ def read_agent(folder: Path, agent: str) -> tuple[dict[str, Any], dict[str, NDAr
     from safetensors.numpy import load_file
 
     try:
-        found = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        found = parse_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
         given = (found["format"], found["agent"])
         tensors = load_file(folder / TENSORS)
     except (OSError, ValueError, KeyError, TypeError, SafetensorError) as error:

@@ -25,6 +25,7 @@ from hybridrl.agents.common.env_state import restore_vec_env, vec_env_state
 from hybridrl.agents.common.replay import HybridReplayBuffer
 from hybridrl.agents.common.trees import load_tree, save_tree
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 if TYPE_CHECKING:
     from stable_baselines3.common.base_class import BaseAlgorithm
@@ -163,7 +164,7 @@ def read_meta(folder: Path) -> dict[str, Any]:
         ScenarioError: If it is missing, damaged or of another format.
     """
     try:
-        meta = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+        meta = parse_json((folder / "meta.json").read_text(encoding="utf-8"))
         if meta["format"] != FORMAT:
             raise ValueError(f"format {meta['format']}")
     except (OSError, ValueError, KeyError, TypeError) as error:

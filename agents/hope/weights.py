@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from hybridrl.agents.hope.network import HopeNetwork
 from hybridrl.agents.hope.widen import widened
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 if TYPE_CHECKING:
     from hybridrl.agents.hope.hope_ppo import HopePPO
@@ -118,7 +119,7 @@ def read_weights(folder: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str
 
     fix = "a folder that HopePPO.save_weights wrote"
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        description = parse_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
         found = (description["format"], description["sha256"])
         expected = (FORMAT, _sha256(folder / TENSORS))
         if found != expected:

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 FORMAT = 1
 _HEAD = "description"
@@ -52,7 +53,7 @@ def read_agent(path: str | Path, agent: str) -> tuple[dict[str, Any], dict[str, 
     try:
         with np.load(file, allow_pickle=False) as data:
             arrays = {name: data[name] for name in data.files if name != _HEAD}
-            found = json.loads(data[_HEAD].tobytes())
+            found = parse_json(data[_HEAD].tobytes())
         given = (found["format"], found["agent"])
     except (OSError, ValueError, KeyError, TypeError, zipfile.BadZipFile) as error:
         raise ScenarioError(str(file), str(error), f"a file of {agent}.save") from error

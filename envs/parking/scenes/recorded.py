@@ -8,6 +8,7 @@ from __future__ import annotations
 import io
 import json
 import pickle
+import pickletools
 import re
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
@@ -23,6 +24,7 @@ from hybridrl.envs.parking.scenes.generate import DEFAULT_VEHICLE, RawScene
 from hybridrl.envs.parking.scenes.library import quads_of
 from hybridrl.envs.parking.scenes.lot import cull
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 from hybridrl.planners.scenario import FORMAT, UNITS, Pose, Scenario, default_bounds
 from hybridrl.planners.vehicle import Body, VehicleSpec
 
@@ -107,6 +109,14 @@ _GLOBALS: dict[tuple[str, str], Callable[..., Any]] = {
 class _SafeUnpickler(pickle.Unpickler):
     """Reads plain containers, numbers and NumPy arrays; anything else is refused unread."""
 
+    @classmethod
+    def read(cls, data: bytes) -> Any:
+        """The value of a pickle, when it has no number by which memory would be taken ahead."""
+        for code, number, _ in pickletools.genops(data):
+            if code.name.endswith("PUT") and (number or 0) > len(data):
+                raise pickle.UnpicklingError(f"it counts {number} objects in {len(data)} bytes")
+        return cls(io.BytesIO(data)).load()
+
     def find_class(self, module: str, name: str) -> Any:
         if (module, name) not in _GLOBALS:
             raise pickle.UnpicklingError(f"it names {module}.{name}, which is not plain data")
@@ -135,7 +145,7 @@ def read_plain_pickle(path: str | Path) -> Any:
         ScenarioError: If the file cannot be read or holds anything else.
     """
     try:
-        return _plain(_SafeUnpickler(io.BytesIO(Path(path).read_bytes())).load())
+        return _plain(_SafeUnpickler.read(Path(path).read_bytes()))
     except Exception as error:  # a damaged pickle raises almost anything
         expected = "a pickle of plain lists, numbers and NumPy arrays"
         raise ScenarioError(f"{path} ({error})", type(error).__name__, expected) from error
@@ -244,7 +254,7 @@ class RecordedLot:
 
     def __init__(self, path: str | Path) -> None:
         try:
-            data = json.loads(Path(path).read_text(encoding="utf-8"))
+            data = parse_json(Path(path).read_text(encoding="utf-8"))
             pairs = list(zip(data["scenarios"], data["starts"], strict=True))
         except (OSError, ValueError, KeyError, TypeError) as error:
             expected = "a file that convert_recorded wrote"
