@@ -7,14 +7,15 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import Annotated, Any
 
 import typer
 
+from hybridrl.cli_benchmark import benchmark
 from hybridrl.cli_dataset import app as dataset_commands
 from hybridrl.cli_export import export
 from hybridrl.cli_parking import app as parking_commands
-from hybridrl.cli_report import benchmark_all, report
+from hybridrl.cli_report import report
 from hybridrl.cli_storage import storage as storage_commands
 from hybridrl.cli_teacher import teacher as teacher_commands
 from hybridrl.cli_tune import tune
@@ -29,9 +30,6 @@ from hybridrl.console import (
     show_records,
     show_values,
 )
-
-if TYPE_CHECKING:
-    from hybridrl.benchmarks.runner import Report
 
 # Plain help: the rich one takes a fifth of a second more to start.
 app = typer.Typer(cls=Group, no_args_is_help=True, add_completion=False, rich_markup_mode=None)
@@ -119,95 +117,6 @@ def plan(
 def _short(answer: dict[str, Any]) -> dict[str, Any]:
     keys = ("scenario", "planner", "success", "length", "gear_changes", "clearance", "seconds")
     return {key: answer[key] for key in keys}
-
-
-@app.command()
-def benchmark(
-    suite: Annotated[str, typer.Argument(help="A name of `list suites`, or `all`.")],
-    agents: Annotated[
-        str | None, typer.Option("--agents", "--planners", help="Names between commas.")
-    ] = None,
-    envs: Annotated[
-        str | None, typer.Option("--envs", "--classes", help="Names between commas.")
-    ] = None,
-    tier: Annotated[
-        str | None, typer.Option(help="smoke, quick, cpu or full [default: quick].")
-    ] = None,
-    smoke: Annotated[bool, typer.Option("--smoke", help="Short for --tier smoke.")] = False,
-    scenes: Annotated[int | None, typer.Option(help="Scenes a class.")] = None,
-    budget: Annotated[float | None, typer.Option(help="CPU seconds a scene.")] = None,
-    settings: Annotated[
-        list[str] | None, typer.Option("--set", help="key=value of the tier's settings.")
-    ] = None,
-    seeds: Annotated[int | None, typer.Option(help="How many seeds.")] = None,
-    seed: Seed = 0,
-    jobs: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
-    engine: Annotated[str, typer.Option(help="serial, processes or ray.")] = "processes",
-    address: Annotated[str | None, typer.Option(help="Of a running Ray cluster.")] = None,
-    shard: Annotated[str | None, typer.Option(help="Only the i-th of n shares: i/n.")] = None,
-    render_only: Annotated[
-        bool, typer.Option("--render-only", help="Print the tables of what was run before.")
-    ] = False,
-    headline: Annotated[bool, typer.Option("--headline", help="The last table only.")] = False,
-    form: Annotated[
-        str, typer.Option("--format", help="rich, markdown, csv, json or latex.")
-    ] = "rich",
-    as_json: Json = False,
-    plots: Annotated[Path | None, typer.Option(help="Folder for figures.")] = None,
-    out: Out = Path("runs"),
-    csv: Annotated[
-        Path | None, typer.Option(help="Long results table [default: OUT/SUITE.csv].")
-    ] = None,
-    fresh: Annotated[bool, typer.Option("--fresh", help="Run again what is done.")] = False,
-) -> None:
-    """Run what is missing of a suite and print its tables; run it again to go on."""
-    from hybridrl.benchmarks import runner, tables
-    from hybridrl.benchmarks.settings import parse_settings
-
-    form = "json" if as_json else form
-    tables.require_format(form)
-    tier = "smoke" if smoke else tier
-    if suite == "all":
-        given = (agents, envs, settings, csv, scenes, budget, plots, render_only, headline)
-        spread = {"engine": engine, "jobs": jobs, "share": shard, "address": address}
-        chosen = {"seeds": seeds, "seed": seed, "fresh": fresh}
-        return benchmark_all(given, tier or "quick", out, as_json, **spread, **chosen)
-    if render_only:
-        report = runner.report_from_csv(suite, runner.stored_csv(suite, csv, out), tier)
-    else:
-        report = runner.run_suite(
-            runner.make_request(
-                suite,
-                tier or "quick",
-                agents,
-                envs,
-                seeds,
-                seed,
-                command_line(),
-                **{"scenes": scenes, "budget": budget, **parse_settings(settings or [])},
-            ),
-            out,
-            csv,
-            engine,
-            jobs,
-            shard,
-            fresh,
-            progress,
-            address,
-        )
-    shown = report.tables[-1:] if headline else report.tables
-    show(tables.render(shown, report.rows, form))
-    for figure in runner.plot_report(suite, report, plots) if plots else []:
-        say(str(figure))
-    _end_benchmark(report, out)
-
-
-def _end_benchmark(report: Report, out: Path) -> None:
-    for failure in report.failed:
-        say(f"failed: {failure.config.folder(out)}: {failure.error}")
-    say(str(report.csv))
-    if report.failed:
-        raise typer.Exit(FAILED)
 
 
 @app.command()
@@ -319,6 +228,7 @@ def speed(
     show_records(f"speed of {what}, one core", records, as_json)
 
 
+app.command()(benchmark)
 app.command()(export)
 app.command()(report)
 app.command()(tune)
