@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from hybridrl.datasets.arrays import Array, flags, mapped, named
-from hybridrl.datasets.checks import check_lengths
+from hybridrl.datasets.checks import check_column, check_lengths
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.offline import OfflineDataset
 
@@ -75,8 +75,10 @@ def _nested(columns: Mapping[str, Any]) -> dict[str, Any]:
 def _with_next(columns: dict[str, Any]) -> dict[str, Any]:
     """Next observations by shifting; rows that lose theirs go, terminal ones never use theirs."""
     check_lengths({n: mapped(np.asarray, data) for n, data in columns.items() if n != "ends"})
-    terminated = flags("terminations", columns["terminations"])
-    ended = terminated | flags("truncations", columns["truncations"])
+    terminated, truncated = (flags(n, columns[n]) for n in ("terminations", "truncations"))
+    check_column("terminations", terminated)
+    check_column("truncations", truncated)
+    ended = terminated | truncated
     rows = np.arange(len(ended))
     last = ended | (rows == len(rows) - 1)
     following = np.where(last, rows, rows + 1)

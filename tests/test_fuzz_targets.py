@@ -1,6 +1,7 @@
 """What the fuzzer starts from is read, and what it once broke is refused with our own error."""
 
 import io
+import json
 import pickle
 from pathlib import Path
 
@@ -62,6 +63,8 @@ def test_what_is_empty_deep_or_long_is_read_or_refused(name, data):
         ("scenario", LONG),
         ("recorded", b"\x80\x04]\x94r\x45\x57\x94\x28."),  # a place for 680 million objects
         ("npz", npz(**COLUMNS | {"actions": np.float64(0)})),
+        ("npz", npz(**COLUMNS | {"truncations": np.ones((3, 1), bool)})),
+        ("recorded", pickle.dumps([([[0.0, np.inf, 0.0]], [9.0, 1.0, 0.0], [])])),
         ("npz", npz(**COLUMNS, **{"observations.a": np.zeros(3)})),
         ("npz", npz(**{"observations.a": np.zeros(3)}, **COLUMNS)),
         ("behaviour", b'{"format": 1, "levels": {"medium": {}, "expert": {}}}'),
@@ -72,6 +75,14 @@ def test_what_is_empty_deep_or_long_is_read_or_refused(name, data):
 def test_what_the_fuzzer_once_broke_is_refused_with_our_own_error(name, data):
     with pytest.raises(ours()):
         TARGETS[name].parse(data)
+
+
+@pytest.mark.parametrize("starts", [[[0.0, None, 0.0]], [[1.0, 2.0]], [], [[0.0, 1e999, 0.0]]])
+def test_a_recorded_lot_with_a_start_that_is_no_pose_is_refused(starts):
+    target = TARGETS["recorded-json"]
+    data = json.loads(target.seeds()[0])
+    with pytest.raises(ours(), match="starts of"):
+        target.parse(json.dumps({**data, "starts": [starts]}).encode())
 
 
 def test_a_weight_with_a_strange_name_is_refused():

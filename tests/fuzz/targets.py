@@ -441,7 +441,7 @@ TARGETS: dict[str, Target] = {
     "recorded-json": Target(
         as_file("r.json", recorded_json),
         recorded_json_seeds,
-        ("hybridrl.envs.parking.scenes.recorded",),
+        ("hybridrl.planners.scenario", "hybridrl.planners.json_text"),
     ),
     "answer": Target(answer, answer_seeds, ("hybridrl.agents.tell_drive.teachers.answer",)),
     "npz": Target(as_file("x.npz", dataset_npz), npz_seeds, _CORE),

@@ -206,7 +206,7 @@ def _read_case(number: int, case: Any, vehicle: VehicleSpec) -> tuple[Scenario, 
             level="recorded",
             scene="lot",
         )
-    except (TypeError, ValueError, IndexError) as error:
+    except (TypeError, ValueError, IndexError, OverflowError) as error:
         raise ScenarioError(f"cases[{number}] ({error})", case, CASE) from error
     if not np.isfinite(poses).all():
         raise ScenarioError(f"cases[{number}] starts", poses, "finite poses")
@@ -268,7 +268,14 @@ class RecordedLot:
         circles = np.empty((len(quads), 3))
         for quad, circle in zip(quads, circles, strict=True):
             shapes.put_circle(quad, circle)
-        poses = np.array(starts, np.float64).reshape(-1, 3)
+        try:
+            poses = np.array(starts, np.float64).reshape(-1, 3)
+        except (TypeError, ValueError) as error:
+            raise ScenarioError(
+                f"starts of {scenario.id}", starts, "poses x, y, heading"
+            ) from error
+        if not len(poses) or not np.isfinite(poses).all():
+            raise ScenarioError(f"starts of {scenario.id}", starts, "one finite pose or more")
         return RecordedCase(scenario.id, poses, np.array(scenario.goal), quads, circles)
 
     def __len__(self) -> int:
