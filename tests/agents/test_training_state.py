@@ -26,6 +26,8 @@ from hybridrl.agents.common.training_state import (
 from hybridrl.agents.common.trees import load_tree, save_tree
 from hybridrl.agents.common.vec_env import GymVecEnv
 from hybridrl.agents.h2o import H2O
+from hybridrl.benchmarks.settings import parse_settings
+from hybridrl.benchmarks.train import train, train_config
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.planners.errors import ScenarioError
 
@@ -245,15 +247,12 @@ def test_what_a_tree_cannot_hold_is_refused(tmp_path, value):
 
 
 def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path):
-    words = ["sac", "Pendulum-v1", "-n", "200", "--device", "cpu", "--set", "buffer_size=1000"]
-    words += ["--set", "policy_kwargs={net_arch=[8]}", "--set", "batch_size=8"]
+    small = ("buffer_size=1000", "policy_kwargs={net_arch=[8]}", "batch_size=8")
+    words = ["train", "sac", "Pendulum-v1", "-n", "200", "--device", "cpu"]
+    words += [word for setting in small for word in ("--set", setting)]
+    command = [sys.executable, "-m", "hybridrl", *words, "--out", str(tmp_path / "killed")]
     environ = {**os.environ, "OMP_NUM_THREADS": "1"}
-
-    def start(name, *more):
-        command = [sys.executable, "-m", "hybridrl", "train", *words, "--out", str(tmp_path / name)]
-        return subprocess.Popen([*command, *more], env=environ, stderr=subprocess.PIPE)
-
-    whole, killed = start("whole"), start("killed")
+    killed = subprocess.Popen(command, env=environ, stderr=subprocess.PIPE)
     folder = "train/Pendulum-v1/sac/seed-0"
     limit = time.monotonic() + 300
     while len(states(tmp_path / "killed" / folder / "checkpoint")) < 2:
@@ -264,9 +263,10 @@ def test_a_training_that_was_killed_goes_on_to_the_same_weights(tmp_path):
     assert not (tmp_path / "killed" / folder / "result.json").exists()
     steps = read_meta(newest_state(tmp_path / "killed" / folder / "checkpoint"))["num_timesteps"]
     assert 0 < steps < 200
-    again = start("killed", "--resume")
-    for process in (whole, again):
-        assert process.wait() == 0, process.stderr.read()
+    settings = {"total_timesteps": 200} | parse_settings(small)
+    config = train_config("sac", "Pendulum-v1", 0, settings, device="cpu")
+    for name in ("whole", "killed"):
+        assert train(config, tmp_path / name, resume=True).status == "done"
     first, second = (
         torch.load(tmp_path / name / folder / "parameters.pth", weights_only=True)["parameters"]
         for name in ("whole", "killed")

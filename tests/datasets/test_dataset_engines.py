@@ -14,6 +14,7 @@ from pathlib import Path
 import gymnasium as gym
 import pytest
 
+from hybridrl.datasets import parking_demos
 from hybridrl.datasets.balance import CONTROLLERS, controller_policy
 from hybridrl.datasets.collect import collect
 from hybridrl.datasets.engines import make_engine
@@ -91,7 +92,8 @@ def test_a_shared_collection_is_that_of_one_process(task, size, tmp_path):
 
 
 @pytest.mark.parametrize("size", [{"rows": 12}, {"episodes": 3}])
-def test_shared_parking_demonstrations_are_those_of_one_process(size, store):
+def test_shared_parking_demonstrations_are_those_of_one_process(size, store, monkeypatch):
+    monkeypatch.setattr(parking_demos, "CHUNK", 2)
     made = [
         make_dataset(PARKING, 1, **size, stored_as=f"our/own/{engine}-v0", engine=engine_)
         for engine, engine_ in (("serial", make_engine()), ("shared", Backwards()))
