@@ -146,7 +146,7 @@ SUITES: dict[str, Suite] = {
         ),
         tiers={
             "smoke": {"updates": 30},
-            "quick": {"updates": 1500},
+            "quick": {"updates": 500},
             "cpu": {"updates": 6000},
             "full": {"updates": 9000},
         },
