@@ -10,7 +10,8 @@ import pytest
 
 with pytest.MonkeyPatch.context() as patch:
     patch.syspath_prepend(str(Path(__file__).with_name("fuzz")))
-    from targets import TARGETS, folder, ours
+    from fuzzing import folder, ours
+    from targets import TARGETS
 
 PARTIAL = {"npz-built", "hdf5-built", "behaviour"}  # with a seed that is refused
 DEEP, LONG = b"[" * 3000, b"1" * 5000

@@ -77,7 +77,7 @@ def main() -> int:
 
 def one(name: str, asked: argparse.Namespace) -> bool:
     """Fuzz one target in a process of its own; whether something was wrong."""
-    from targets import memory
+    from fuzzing import memory
 
     with tempfile.TemporaryDirectory(prefix="fuzz-", dir=memory()) as here:
         count, started = Path(here) / "count.json", time.monotonic()
@@ -99,7 +99,8 @@ def one(name: str, asked: argparse.Namespace) -> bool:
 def fuzz(name: str, asked: argparse.Namespace) -> None:
     """Fuzz one target in this process, which the fuzzer ends."""
     import atheris
-    from targets import TARGETS, ours
+    from fuzzing import ours
+    from targets import TARGETS
 
     warnings.simplefilter("ignore")
     target, count = TARGETS[name], Count(asked.child, asked.crashes)

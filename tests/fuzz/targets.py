@@ -7,74 +7,15 @@ from __future__ import annotations
 
 import io
 import json
-import os
 import shutil
-import tempfile
-from collections.abc import Callable
 from contextlib import suppress
 from functools import cache
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
-
-Seeds = Callable[[], list[bytes]]
-
-
-class Target(NamedTuple):
-    """A parser.
-
-    Args:
-        parse: Called with the input.
-        seeds: Whole inputs.
-        modules: Whose branches the fuzzer watches; they are loaded when it begins.
-    """
-
-    parse: Callable[[bytes], object]
-    seeds: Seeds
-    modules: tuple[str, ...]
-
-
-def ours() -> tuple[type[Exception], ...]:
-    """The package's own types of error."""
-    from hybridrl.agents.tell_drive.teachers.answer import InvalidAnswer
-    from hybridrl.planners.errors import ScenarioError, UnknownNameError
-
-    return ScenarioError, UnknownNameError, InvalidAnswer
-
-
-@cache
-def folder() -> Path:
-    """A folder in memory where there is one: each input is a file."""
-    given = os.environ.get("FUZZ_FOLDER")  # the fuzzer ends its process and tidies nothing up
-    return Path(tempfile.mkdtemp(prefix="fuzz-", dir=given or memory()))
-
-
-def memory() -> Path | None:
-    """Where files stay in memory, if there is such a place."""
-    fast = Path("/dev/shm")
-    return fast if os.access(fast, os.W_OK) else None
-
-
-def as_file(name: str, read: Callable[[Path], object]) -> Callable[[bytes], object]:
-    """A parser of files as one of bytes."""
-
-    def parse(data: bytes) -> object:
-        file = folder() / name
-        file.write_bytes(data)
-        return read(file)
-
-    return parse
-
-
-def written(name: str, *writers: Callable[[Path], object]) -> list[bytes]:
-    """What some functions write into a file of that name."""
-    found = []
-    with tempfile.TemporaryDirectory() as here:
-        for write in writers:
-            write(Path(here) / name)
-            found.append((Path(here) / name).read_bytes())
-    return found
+from fuzzing import Target, as_file, folder, written
+from trace_targets import TRACES
 
 
 def results_csv(file: Path) -> object:
@@ -359,76 +300,6 @@ def run_seeds() -> list[bytes]:
     return [b"\0" + result.encode(), json.dumps(config).encode() + b"\0" + result.encode()]
 
 
-def trace(format: str) -> Callable[[bytes], object]:
-    def read(file: Path) -> object:
-        from hybridrl.envs.storage.traces.readers import read_trace
-
-        found = read_trace(file, None if format == "any" else format, limit=10_000)
-        return found.save(folder() / "saved.npz") if len(found) else found
-
-    return as_file("trace.npz" if format == "npz" else "trace", read)
-
-
-def lines(format: str) -> bytes:
-    """Three requests of a text format."""
-    from hybridrl.envs.storage.traces import parse
-    from hybridrl.envs.storage.traces.formats import TEXT_FORMATS
-
-    row = TEXT_FORMATS[format]
-    words = {parse.SCSI: "28", parse.ETW: "DiskRead", parse.LETTER: "R"}
-    read = words.get(row.coding, "0")
-    cells = {parse.TIME: "{t}", parse.OP: read, parse.OFFSET: "4096", parse.SIZE: "8"}
-    text = ("," if row.comma else " ").join(cells.get(column, "1") for column in row.columns)
-    head = f"{row.starts_after}\n" if row.starts_after else ""
-    return (head + "".join(text.format(t=t) + "\n" for t in (10, 20, 35))).encode()
-
-
-def records(format: str) -> bytes:
-    """Three requests of a binary format."""
-    from hybridrl.envs.storage.traces import binary
-
-    kinds = {"vscsi1": binary.VSCSI1, "vscsi2": binary.VSCSI2, "oracle-general": binary.ORACLE}
-    rows = np.ones(3, kinds[format])
-    for name, value in (("cmd", 0x28), ("len", 4096), ("size", 4096)):
-        if name in (rows.dtype.names or ()):
-            rows[name] = value
-    return rows.tobytes()
-
-
-def trace_seeds(format: str) -> Seeds:
-    """Whole files of a format; for ``any`` each text format, plain and compressed."""
-
-    def seeds() -> list[bytes]:
-        import bz2
-        import gzip
-        import lzma
-
-        import zstandard
-
-        from hybridrl.envs.storage.traces.formats import TEXT_FORMATS
-        from hybridrl.envs.storage.traces.trace import Trace
-
-        if format == "npz":
-            ones = np.arange(1, 4)
-            made = Trace.from_arrays(ones * 10.0, ones, ones, ones > 1)
-            return written("t.npz", made.save)
-        if format in TEXT_FORMATS:
-            return [lines(format)]
-        if format != "any":
-            return [records(format)]
-        packers = (gzip.compress, bz2.compress, lzma.compress, zstandard.compress)
-        return [*map(lines, TEXT_FORMATS), *(pack(lines("msr")) for pack in packers)]
-
-    return seeds
-
-
-_TRACES = tuple(
-    f"hybridrl.envs.storage.traces.{name}" for name in ("readers", "binary", "trace", "formats")
-)
-TRACES = (
-    *("msr", "systor17", "tencent", "alibaba", "k5cloud", "fiu", "spc", "etw", "mqsim"),
-    *("libcachesim", "oracle-general", "vscsi1", "vscsi2", "npz", "any"),
-)
 _CORE = ("hybridrl.datasets", "hybridrl.planners.scenario")
 TARGETS: dict[str, Target] = {
     "results": Target(
@@ -456,15 +327,14 @@ TARGETS: dict[str, Target] = {
         as_file("hope-ppo.json", hope_description), hope_seeds, ("hybridrl.agents.hope.weights",)
     ),
     "settings": Target(
-        settings, lambda: [b"learning_rate=3e-4\0n_steps=8", b"policy_kwargs={net_arch=[8]}"],
+        settings,
+        lambda: [b"learning_rate=3e-4\0n_steps=8", b"policy_kwargs={net_arch=[8]}"],
         ("hybridrl.benchmarks.settings", "hybridrl.agents.registry", "tomllib"),
     ),
     "space": Target(
-        space, lambda: [b"lr=loguniform:1e-5,1e-3", b'n=choice:8,"a"\0k=quniform:0,1,0.1'],
+        space,
+        lambda: [b"lr=loguniform:1e-5,1e-3", b'n=choice:8,"a"\0k=quniform:0,1,0.1'],
         ("hybridrl.benchmarks.tuning_space", "tomllib"),
     ),
     "run": Target(run_files, run_seeds, ("hybridrl.benchmarks.runs",)),
-} | {
-    f"trace-{format}": Target(trace(format), trace_seeds(format), _TRACES)
-    for format in TRACES
-}  # fmt: skip
+} | TRACES
