@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 if TYPE_CHECKING:
     from hybridrl.agents.tell_drive.policy import EgoAttentionPolicy
@@ -88,7 +89,7 @@ def read_description(folder: Path) -> dict[str, Any]:
         ScenarioError: If a file is missing or damaged.
     """
     try:
-        description = json.loads((folder / DESCRIPTION).read_text(encoding="utf-8"))
+        description = parse_json((folder / DESCRIPTION).read_text(encoding="utf-8"))
         found = (description["format"], description["sha256"])
         expected = (FORMAT, _sha256(folder / TENSORS))
     except (OSError, ValueError, KeyError, TypeError) as error:

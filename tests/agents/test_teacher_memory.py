@@ -83,9 +83,10 @@ def test_it_travels_through_files_and_damage_is_found(tmp_path):
     assert back.retrieve(at(12.0))[0].distance == memory.retrieve(at(12.0))[0].distance
     back.add(at(90.0), "IDLE")
     assert back.entries[-1].id == 2
-    (tmp_path / "memory.jsonl").write_text('{"id": 0}\n')
-    with pytest.raises(ScenarioError, match=r"Memory\.save"):
-        Memory.load(tmp_path)
+    for damaged in ('{"id": 0}\n', '{"id":' * 3000):
+        (tmp_path / "memory.jsonl").write_text(damaged)
+        with pytest.raises(ScenarioError, match=r"Memory\.save"):
+            Memory.load(tmp_path)
     with pytest.raises(ScenarioError):
         make_teacher("memory", folder=tmp_path / "nowhere")
 

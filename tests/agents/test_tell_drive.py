@@ -306,6 +306,9 @@ def test_weights_travel_as_safetensors_and_damage_is_found(tmp_path):
     file.write_bytes(file.read_bytes()[:-4] + b"nope")
     with pytest.raises(ScenarioError, match="sha256"):
         other.load_weights(tmp_path)
+    (tmp_path / "student.json").write_text('{"format":' * 3000)
+    with pytest.raises(ScenarioError, match="nested"):
+        other.load_weights(tmp_path)
 
 
 def test_what_does_not_fit_is_refused_with_the_fix():

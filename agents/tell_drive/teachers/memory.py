@@ -19,6 +19,7 @@ from hybridrl.agents.tell_drive.teachers.advice import Advice, advice_for, inval
 from hybridrl.agents.tell_drive.teachers.prompt import Case
 from hybridrl.envs.driving.scene import COLUMNS, PREVIOUS_AT, SCENE_SIZE, Scene
 from hybridrl.planners.errors import ScenarioError
+from hybridrl.planners.json_text import parse_json
 
 FORMAT = 1
 ORIGINS = ("llm", "planner", "reflection", "demo")
@@ -169,7 +170,7 @@ class Memory:
                 made._vectors = data["vectors"].astype(np.float32)
                 version = int(data["format"])
             lines = (place / ENTRIES).read_text("utf-8").splitlines()
-            made.entries = [Entry(**json.loads(line)) for line in lines]
+            made.entries = [Entry(**parse_json(line)) for line in lines]
         except (OSError, ValueError, KeyError, TypeError) as error:
             raise ScenarioError(
                 str(place), str(error), "a folder that Memory.save wrote"

@@ -9,6 +9,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from types import TracebackType
 from typing import Any
 
+from hybridrl.planners.json_text import parse_json
+
 LARGEST = 1_000_000  # bytes of a request
 Respond = Callable[[dict[str, Any]], tuple[str, int]]
 
@@ -64,7 +66,7 @@ def _handler(respond: Respond, model: str) -> type[BaseHTTPRequestHandler]:
             if self.path != "/v1/chat/completions" or not 0 < length <= LARGEST:
                 return self._send(404, {"error": {"message": "POST /v1/chat/completions"}})
             try:
-                body = json.loads(self.rfile.read(length))
+                body = parse_json(self.rfile.read(length))
                 text, tokens = respond(body)
             except (ValueError, LookupError, TypeError):
                 problem = "expected messages and a json_schema with an enum of actions"
