@@ -13,8 +13,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from hybridrl.benchmarks.runs import RunConfig, RunResult, execute
+from hybridrl.datasets.engines import check_engine
 from hybridrl.datasets.on_ray import THREADS
-from hybridrl.planners.errors import ScenarioError, UnknownNameError
+from hybridrl.planners.errors import ScenarioError
 
 OnResult = Callable[[RunResult], None]
 ENGINES = ("serial", "processes", "ray")
@@ -47,12 +48,7 @@ def run(
         ScenarioError: If ``jobs`` is below 1, or another engine is given an address.
         ImportError: If Ray is asked for and not installed.
     """
-    if engine not in ENGINES:
-        raise UnknownNameError("engine", engine, ENGINES)
-    if jobs < 1:
-        raise ScenarioError("jobs", jobs, "a number of processes, 1 or more")
-    if address is not None and engine != "ray":
-        raise ScenarioError("address", address, "--engine ray with it; no other engine has one")
+    check_engine(engine, ENGINES, jobs, address)
     results: dict[int, RunResult] = {}
 
     def done(index: int, result: RunResult) -> None:

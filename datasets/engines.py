@@ -5,12 +5,12 @@ A piece depends on its number alone, so the dataset is the same whoever makes it
 
 from __future__ import annotations
 
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Callable, Generator, Iterator, Sequence
 from typing import Any, Protocol
 
 from hybridrl.datasets.errors import DatasetError
 from hybridrl.datasets.on_ray import Died, run_tasks
-from hybridrl.planners.errors import UnknownNameError
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 ENGINES = ("serial", "ray")
 # Number of a piece to what it holds; of a parallel engine it travels to the workers.
@@ -85,12 +85,28 @@ def make_engine(name: str = "serial", jobs: int = 2, address: str | None = None)
 
     Raises:
         UnknownNameError: If there is no such engine.
-        DatasetError: If ``jobs`` is below 1, or another engine is given an address.
+        ScenarioError: If ``jobs`` is below 1, or another engine is given an address.
     """
-    if name not in ENGINES:
-        raise UnknownNameError("engine", name, ENGINES)
-    if jobs < 1:
-        raise DatasetError("jobs", jobs, "a number of workers, 1 or more")
-    if address is not None and name != "ray":
-        raise DatasetError("address", address, "--engine ray with it; no other engine has one")
+    check_engine(name, ENGINES, jobs, address)
     return OnRay(jobs, address) if name == "ray" else SERIAL
+
+
+def check_engine(name: str, known: Sequence[str], jobs: int, address: str | None) -> None:
+    """Refuse an engine that cannot be had as asked for.
+
+    Args:
+        name: Of the engine.
+        known: Names of engines.
+        jobs: Workers.
+        address: Of a running Ray cluster, if one is named.
+
+    Raises:
+        UnknownNameError: If there is no such engine.
+        ScenarioError: If ``jobs`` is below 1, or another engine than ``ray`` is given an address.
+    """
+    if name not in known:
+        raise UnknownNameError("engine", name, known)
+    if jobs < 1:
+        raise ScenarioError("jobs", jobs, "a number of workers, 1 or more")
+    if address is not None and name != "ray":
+        raise ScenarioError("address", address, "--engine ray with it; no other engine has one")

@@ -23,7 +23,7 @@ from hybridrl.datasets.minari_store import read_minari
 from hybridrl.datasets.pieces import Shelf, in_order
 from hybridrl.datasets.recipes import random_policy
 from hybridrl.datasets.registry import make_dataset
-from hybridrl.planners.errors import UnknownNameError
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 PENDULUM = "hybridrl/pendulum/random-v0"
 PARKING = "parking/normal/planner-discrete-v0"
@@ -120,8 +120,8 @@ def test_an_environment_that_workers_cannot_make_is_refused():
     ("options", "error"),
     [
         (("rey",), UnknownNameError),
-        (("ray", 0), DatasetError),
-        (("serial", 2, "auto"), DatasetError),
+        (("ray", 0), ScenarioError),
+        (("serial", 2, "auto"), ScenarioError),
     ],
 )
 def test_a_wrong_engine_is_refused(options, error):
