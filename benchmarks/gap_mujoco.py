@@ -1,43 +1,44 @@
 """The gap-mujoco suite: H2O and its rivals on HalfCheetah with a planted gap (``h2o.md`` 5.1).
 
-A trial is one method, gap, dataset and seed. Its state is saved at every evaluation, so an
-interrupted one goes on there.
+The methods that :class:`StackedH2O` knows are trained side by side, all their seeds in one trial
+for each gap and dataset; the simulator-only baseline, which uses no data, in one for each gap. A
+trial of another method is one seed, and goes on from its last evaluation where it was interrupted.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
+
+from hybridrl.agents.h2o.stacked import METHODS as STACKED
 from hybridrl.agents.registry import agent_class
-from hybridrl.benchmarks.gap import (
-    EVALUATION_SEED,
-    Evaluation,
-    RealGuard,
-    home,
-)
+from hybridrl.benchmarks.gap import EVALUATION_SEED, SIM_ONLY, Evaluation, RealGuard, home
 from hybridrl.benchmarks.gap import summarise as summarise
+from hybridrl.benchmarks.gap_stacks import train_stack
 from hybridrl.benchmarks.gap_tables import plots, tables
+from hybridrl.benchmarks.hybrid_training import read_data
 from hybridrl.benchmarks.rows_file import rows_so_far, write_rows
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 from hybridrl.envs.gap.env import GapEnv
 from hybridrl.envs.gap.variants import sim_keywords
 
-__all__ = ["plots", "summarise", "tables", "train_cell", "trials", "variant"]
+__all__ = ["plots", "summarise", "tables", "train_cell", "train_side_by_side", "trials", "variant"]
 
 ROBOT = "HalfCheetah"
 POINTS = 5  # evaluations along the training
 EPISODES = 5  # of each
-# Method -> registered agent and its own keywords.
-METHODS: dict[str, tuple[str, dict[str, Any]]] = {
-    "sac-sim": ("sac", {"learning_starts": 1000}),
+RANDOM_STEPS = 1000  # of the simulator before the first update
+LEARNING_RATE = 1e-3
+STACK = "stack"  # agent of a trial that trains several methods
+# Method -> registered agent and its own keywords, for what the stack does not know.
+SINGLE: dict[str, tuple[str, dict[str, Any]]] = {
     "iql": ("iql", {"actor_decay": False}),
-    "mixture": ("h2o", {"use_ratio": False, "use_gap": False, "beta": 0.0}),
-    "darc": ("darc", {"learning_starts": 1000}),
-    "h2o": ("h2o", {}),
-    "h2o-no-ratio": ("h2o", {"use_ratio": False}),
-    "h2o-no-gap": ("h2o", {"use_gap": False}),
     "h2o-public": ("h2o", {"public": True}),
 }
 
@@ -48,23 +49,78 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 
 
 def trials(request: Request) -> list[RunConfig]:
-    """One trial for each gap, dataset, method and seed; what a method does not use is shared."""
+    """Stacks of each gap, and one trial a seed for what is trained alone."""
+    return [*_stacks(request), *_singles(request)]
+
+
+def _stacks(request: Request) -> Iterator[RunConfig]:
+    known = [method for method in request.agents if method in STACKED]
+    alone = [method for method in known if method in SIM_ONLY]
+    with_data = [method for method in known if method not in SIM_ONLY]
+    cells = {(home(env, method), method): [method] for env in request.envs for method in alone}
+    if with_data:
+        cells |= {(env, STACK): with_data for env in request.envs}
+    for (env, agent), methods in cells.items():
+        yield request.trial(
+            env=env,
+            agent=agent,
+            work="hybridrl.benchmarks.gap_mujoco:train_side_by_side",
+            seed=request.seeds[0],
+            settings={**request.settings, "methods": methods, "seeds": list(request.seeds)},
+        )
+
+
+def _singles(request: Request) -> Iterator[RunConfig]:
     cells = dict.fromkeys(
         (home(env, method), method, seed)
         for seed in request.seeds
         for env in request.envs
         for method in request.agents
+        if method in SINGLE
     )
-    return [
-        request.trial(
+    for env, method, seed in cells:
+        yield request.trial(
             env=env,
             agent=method,
             work="hybridrl.benchmarks.gap_mujoco:train_cell",
             seed=seed,
             settings=dict(request.settings),
         )
-        for env, method, seed in cells
-    ]
+
+
+def train_side_by_side(config: RunConfig, folder: Path) -> dict[str, Any]:
+    """Train every seed of some methods on one gap and evaluate in reality on the way.
+
+    Returns:
+        Steps of each simulator, and how often the real environment was stepped.
+    """
+    import torch
+
+    torch.set_num_threads(1)
+    settings, found = config.settings, []
+    keywords, data = _simulator(config.env)
+    count = len(settings["methods"]) * len(settings["seeds"])
+    guard = RealGuard(_robots)
+    for evaluation in train_stack(
+        settings["methods"],
+        _robots(count, **keywords),
+        read_data(data or _dataset("medium-replay")),  # a stack wants data, if only to be passed by
+        settings["seeds"],
+        _points(settings["updates"]),
+        guard,
+        EPISODES,
+        net_arch=[settings["width"]] * 2,
+        batch_size=settings["batch_size"],
+        disc_batch_size=settings["batch_size"] // 2,
+        learning_rate=LEARNING_RATE,
+        gamma=0.99,
+        learning_starts=RANDOM_STEPS,
+    ):
+        found.append(evaluation)
+        if evaluation.episode == EPISODES - 1:
+            write_rows(folder / "evaluations.csv", Evaluation, found)
+    updates = settings["updates"]
+    return {"sim_steps": RANDOM_STEPS + updates, "updates": updates, **guard.facts()}
 
 
 def train_cell(config: RunConfig, folder: Path) -> dict[str, Any]:
@@ -79,10 +135,10 @@ def train_cell(config: RunConfig, folder: Path) -> dict[str, Any]:
 
     torch.set_num_threads(1)
     updates = config.settings["updates"]
-    guard = RealGuard(GapEnv)
+    guard = RealGuard(_robots)
     model = _build(config)
     done, found = _resume(model, folder)
-    for point in [updates * k // POINTS for k in range(1, POINTS + 1)]:
+    for point in _points(updates):
         if point <= done:
             continue
         _train(model, config.agent, point - done, first=not done)
@@ -96,19 +152,45 @@ def train_cell(config: RunConfig, folder: Path) -> dict[str, Any]:
     return {"sim_steps": model.num_timesteps, "updates": updates, **guard.facts()}
 
 
+def _points(updates: int) -> list[int]:
+    """Updates after which policies are evaluated; the last is the end."""
+    return [updates * k // POINTS for k in range(1, POINTS + 1)]
+
+
+def _simulator(env: str) -> tuple[dict[str, Any], str]:
+    """Keywords of a cell's simulator, and the id of its data (empty: none)."""
+    name, _, level = env.partition("-")
+    keywords = {} if name == "offline" else sim_keywords(ROBOT, name)
+    return keywords, "" if level == "none" else _dataset(level)
+
+
+def _dataset(level: str) -> str:
+    return f"hybridrl/{ROBOT.lower()}/{level}-v0"
+
+
+def _robots(count: int, **keywords: Any) -> VectorEnv[Any, Any, Any]:
+    make = partial(GapEnv, robot=ROBOT.lower(), **keywords)
+    return SyncVectorEnv([make] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
 def _build(config: RunConfig) -> Any:
-    agent, own = METHODS[config.agent]
-    name, _, data = config.env.partition("-")
-    sim = GapEnv(robot=ROBOT.lower(), **(sim_keywords(ROBOT, name) if name != "offline" else {}))
-    keywords: dict[str, Any] = {
+    agent, own = SINGLE[config.agent]
+    keywords, data = _simulator(config.env)
+    batch, layers = config.settings["batch_size"], [config.settings["width"]] * 2
+    settings: dict[str, Any] = {
         "seed": config.seed,
         "device": "cpu",
-        "buffer_size": config.settings["updates"] + 2000,
+        "offline_dataset": data,
+        "learning_rate": LEARNING_RATE,
+        "batch_size": batch,
+        "policy_kwargs": {"net_arch": layers},
+        "buffer_size": config.settings["updates"] + RANDOM_STEPS,
         **own,
     }
-    if data != "none":
-        keywords["offline_dataset"] = f"hybridrl/{ROBOT.lower()}/{data}-v0"
-    return agent_class(agent)("MlpPolicy", sim, **keywords)
+    if agent == "h2o":
+        settings |= {"disc_net_arch": layers, "disc_batch_size": batch // 2}
+        settings |= {"learning_starts": RANDOM_STEPS}
+    return agent_class(agent)("MlpPolicy", GapEnv(robot=ROBOT.lower(), **keywords), **settings)
 
 
 def _resume(model: Any, folder: Path) -> tuple[int, list[Evaluation]]:
@@ -129,15 +211,13 @@ def _train(model: Any, method: str, updates: int, first: bool) -> None:
 
 
 def _returns(model: Any, guard: RealGuard) -> list[float]:
-    env = guard.make(robot=ROBOT.lower())
-    returns = []
-    for episode in range(EPISODES):
-        observation, _ = env.reset(seed=EVALUATION_SEED + episode)
-        total, ended = 0.0, False
-        while not ended:
-            action, _ = model.predict(observation, deterministic=True)
-            observation, reward, terminated, truncated, _ = env.step(action)
-            total, ended = total + reward, terminated or truncated
-        returns.append(total)
+    env = guard.make(EPISODES)
+    observations, _ = env.reset(seed=EVALUATION_SEED)
+    total, running = np.zeros(EPISODES), np.ones(EPISODES, bool)
+    while running.any():
+        actions, _ = model.predict(observations, deterministic=True)
+        observations, rewards, terminated, truncated, _ = env.step(actions)
+        total += running * rewards
+        running &= ~(terminated | truncated)
     env.close()
-    return returns
+    return [float(value) for value in total]

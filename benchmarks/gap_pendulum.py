@@ -16,7 +16,6 @@ from typing import Any
 import numpy as np
 
 from hybridrl.agents.h2o.stacked import METHODS as STACKED
-from hybridrl.agents.h2o.stacked import StackedH2O
 from hybridrl.agents.registry import agent_class
 from hybridrl.benchmarks.gap import (
     EVALUATION_SEED,
@@ -26,6 +25,7 @@ from hybridrl.benchmarks.gap import (
     home,
 )
 from hybridrl.benchmarks.gap import summarise as summarise
+from hybridrl.benchmarks.gap_stacks import train_stack
 from hybridrl.benchmarks.gap_tables import plots, tables
 from hybridrl.benchmarks.rows_file import write_rows
 from hybridrl.benchmarks.runs import RunConfig
@@ -147,13 +147,14 @@ def _stacked(
     updates: int,
     guard: RealGuard,
 ) -> Iterator[Evaluation]:
-    simulator = GapPendulumVectorEnv(len(seeds), **keywords)
-    stack = StackedH2O(
+    return train_stack(
         [method],
-        simulator,
+        GapPendulumVectorEnv(len(seeds), **keywords),
         datasets,
-        n_seeds=len(seeds),
-        seed=1000 * (seeds[0] + 1),
+        seeds,
+        _points(updates),
+        guard,
+        EPISODES,
         net_arch=SIZES["policy_kwargs"]["net_arch"],
         batch_size=SIZES["batch_size"],
         disc_batch_size=DISCRIMINATORS["disc_batch_size"],
@@ -161,17 +162,7 @@ def _stacked(
         learning_rate=SIZES["learning_rate"],
         gamma=SIZES["gamma"],
         learning_starts=RANDOM_STEPS,
-        capacity=RANDOM_STEPS + updates,
     )
-    done = 0
-    for point in _points(updates):
-        stack.learn(point - done + (0 if done else RANDOM_STEPS))
-        done = point
-        with guard.evaluating():
-            returns = stack.evaluate(guard.make, EPISODES, EVALUATION_SEED)[method]
-        for seed, values in zip(seeds, returns.tolist(), strict=True):
-            for episode, value in enumerate(values):
-                yield Evaluation(method, seed, point, episode, value)
 
 
 def _one_by_one(

@@ -26,7 +26,8 @@ def tables(rows: Sequence[ResultRow]) -> list[Table]:
     """What each rival loses or wins against H2O, published figures, and last the returns."""
     if not rows:
         return []
-    envs = [env for env in dict.fromkeys(row.env for row in rows) if not _shared(env)]
+    found = list(dict.fromkeys(row.env for row in rows))
+    envs = [env for env in found if not _shared(env)] or found
     agents = list(dict.fromkeys(row.agent for row in rows))
     cells = {(env, agent): _cell(rows, env, agent) for env in envs for agent in agents}
     published = [table] if (table := published_table(rows[0].suite)) else []

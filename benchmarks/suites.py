@@ -45,6 +45,7 @@ _ALL_ROBOTS = {
 }
 _PARKERS = {"gradient_steps": 4, "batch_size": 256, "width": 256, "demonstrations": 300}
 _FEW_PARKERS = {**_PARKERS, "demonstrations": 50}
+_SMALL_NETS = {"batch_size": 128, "width": 128}
 _TINY = {"gradient_steps": 1, "batch_size": 16, "width": 8}
 
 # Back end, and settings of the learners over those of their presets.
@@ -165,10 +166,10 @@ SUITES: dict[str, Suite] = {
             *("h2o-public",),
         ),
         tiers={
-            "smoke": {"updates": 10},
-            "quick": {"updates": 1_000},
-            "cpu": {"updates": 30_000},
-            "full": {"updates": 1_000_000},
+            "smoke": {"updates": 10, **_SMALL_NETS},
+            "quick": {"updates": 1_000, **_SMALL_NETS},
+            "cpu": {"updates": 20_000, **_SMALL_NETS},
+            "full": {"updates": 1_000_000, "batch_size": 256, "width": 256},
         },
         seeds=3,
         quick_seeds=1,

@@ -12,6 +12,7 @@ from hybridrl.benchmarks.gap_tables import tables
 from hybridrl.benchmarks.rows_file import read_rows, write_rows
 from hybridrl.benchmarks.runner import make_request, run_suite
 from hybridrl.benchmarks.runs import RunConfig, RunResult
+from hybridrl.datasets.transitions import from_transitions
 from hybridrl.envs.gap.env import GapEnv
 from hybridrl.envs.gap.pendulum import GapPendulumEnv, GapPendulumVectorEnv
 
@@ -54,13 +55,13 @@ def test_methods_share_a_run_where_they_do_not_use_data_or_simulator():
     assert seeds == {(0, 1, 2, 3, 4)}
 
 
-def test_gap_mujoco_has_one_trial_a_seed():
-    asked = request("gap-mujoco", envs="GravityX2-medium-replay", agents="h2o,iql,sac-sim")
+def test_gap_mujoco_stacks_what_it_can_and_trains_the_rest_seed_by_seed():
+    asked = request("gap-mujoco", envs="GravityX2-medium-replay", agents="h2o,darc,iql,sac-sim")
     trials = gap_mujoco.trials(asked)
-    assert sorted((t.env, t.seed) for t in trials if t.agent == "h2o") == [
-        ("GravityX2-medium-replay", seed) for seed in range(3)
-    ]
-    assert {t.env for t in trials if t.agent == "iql"} == {"offline-medium-replay"}
+    (stack,) = [trial for trial in trials if trial.agent == gap_mujoco.STACK]
+    assert stack.settings["methods"] == ["darc", "h2o"] and stack.settings["seeds"] == [0, 1, 2]
+    offline = [trial for trial in trials if trial.agent == "iql"]
+    assert {(t.env, t.seed) for t in offline} == {("offline-medium-replay", s) for s in range(3)}
     assert {t.env for t in trials if t.agent == "sac-sim"} == {"GravityX2-none"}
 
 
@@ -128,6 +129,8 @@ def test_few_seeds_are_marked_and_missing_cells_are_empty(tmp_path):
     returns = tables(gap.summarise(results, tmp_path))[-1]
     assert returns.rows[0][1].endswith("*")
     assert returns.rows[1][1:] == ("-900 [-900, -900]*", "-")
+    shared = tables(gap.summarise(results[1:2], tmp_path))[-1]  # nothing but a shared run
+    assert shared.columns[1:] == ("Wind-none",)
     assert any("fewer than three" in note for note in returns.notes)
 
 
@@ -176,17 +179,47 @@ def test_the_size_of_a_gap_is_measured_and_tabulated(tmp_path):
     assert gap_size.plots(report.rows, tmp_path)[0].exists()
 
 
-def test_an_interrupted_cell_goes_on_and_ends_as_if_it_had_not_been(tmp_path, monkeypatch):
+@pytest.fixture
+def short(monkeypatch):
+    """Short evaluations of robots that stop after 30 steps."""
     monkeypatch.setattr(gap_mujoco, "POINTS", 2)
     monkeypatch.setattr(gap_mujoco, "EPISODES", 1)
+    monkeypatch.setattr(gap_mujoco, "RANDOM_STEPS", 20)
     monkeypatch.setattr(gap_mujoco, "GapEnv", functools.partial(GapEnv, time_limit=30))
-    config = RunConfig(
+    env = GapEnv(robot="halfcheetah")
+    before, _ = env.reset(seed=0)
+    env.action_space.seed(0)
+    actions = [env.action_space.sample() for _ in range(50)]
+    rows = [(before, a, 0.0, env.step(a)[0], False, False) for a in actions]
+    data = from_transitions(rows, action_space=env.action_space)
+    monkeypatch.setattr(gap_mujoco, "_dataset", lambda level: data)
+
+
+def mujoco_cell(env: str, agent: str, work: str, **settings) -> RunConfig:
+    sizes = {"updates": 6, "width": 8, "batch_size": 16}
+    return RunConfig(
         suite="gap-mujoco",
-        env="GravityX2-none",
-        agent="sac-sim",
-        work="hybridrl.benchmarks.gap_mujoco:train_cell",
-        settings={"updates": 6},
+        env=env,
+        agent=agent,
+        work=f"hybridrl.benchmarks.gap_mujoco:{work}",
+        settings=sizes | settings,
     )
+
+
+def test_methods_are_trained_side_by_side_on_a_robot(tmp_path, short):
+    config = mujoco_cell(
+        "GravityX2-medium-replay", "stack", "train_side_by_side", methods=["h2o"], seeds=[0, 1]
+    )
+    values = gap_mujoco.train_side_by_side(config, tmp_path)
+    assert values["real_steps_training"] == 0 and values["sim_steps"] == 26
+    found = read_rows(tmp_path / "evaluations.csv", Evaluation)
+    assert [(e.method, e.seed, e.updates) for e in found] == [
+        ("h2o", seed, updates) for updates in (3, 6) for seed in (0, 1)
+    ]
+
+
+def test_an_interrupted_cell_goes_on_and_ends_as_if_it_had_not_been(tmp_path, short, monkeypatch):
+    config = mujoco_cell("GravityX2-medium-replay", "h2o-public", "train_cell")
     for name in ("whole", "cut"):
         (tmp_path / name).mkdir()
     whole = gap_mujoco.train_cell(config, tmp_path / "whole")
@@ -203,6 +236,6 @@ def test_an_interrupted_cell_goes_on_and_ends_as_if_it_had_not_been(tmp_path, mo
     with pytest.raises(KeyboardInterrupt):
         gap_mujoco.train_cell(config, tmp_path / "cut")
     again = gap_mujoco.train_cell(config, tmp_path / "cut")
-    assert len(calls) == 3 and again["sim_steps"] == whole["sim_steps"] == 1006
+    assert len(calls) == 3 and again["sim_steps"] == whole["sim_steps"] == 26
     read = [read_rows(tmp_path / name / "evaluations.csv", Evaluation) for name in ("whole", "cut")]
     assert read[0] == read[1] and {e.updates for e in read[0]} == {3, 6}
