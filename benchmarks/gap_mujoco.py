@@ -2,7 +2,7 @@
 
 The methods that :class:`StackedH2O` knows are trained side by side, all their seeds in one trial
 for each gap and dataset; the simulator-only baseline, which uses no data, in one for each gap. A
-trial of another method is one seed, and goes on from its last evaluation where it was interrupted.
+trial of another method is one seed. All go on from the last evaluation where they were interrupted.
 """
 
 from __future__ import annotations
@@ -97,11 +97,12 @@ def train_side_by_side(config: RunConfig, folder: Path) -> dict[str, Any]:
     import torch
 
     torch.set_num_threads(1)
-    settings, found = config.settings, []
+    settings = config.settings
     keywords, data = _simulator(config.env)
     count = len(settings["methods"]) * len(settings["seeds"])
     guard = RealGuard(_robots)
-    for evaluation in train_stack(
+    train_stack(
+        folder,
         settings["methods"],
         _robots(count, **keywords),
         read_data(data or _dataset("medium-replay")),  # a stack wants data, if only to be passed by
@@ -115,10 +116,7 @@ def train_side_by_side(config: RunConfig, folder: Path) -> dict[str, Any]:
         learning_rate=LEARNING_RATE,
         gamma=0.99,
         learning_starts=RANDOM_STEPS,
-    ):
-        found.append(evaluation)
-        if evaluation.episode == EPISODES - 1:
-            write_rows(folder / "evaluations.csv", Evaluation, found)
+    )
     updates = settings["updates"]
     return {"sim_steps": RANDOM_STEPS + updates, "updates": updates, **guard.facts()}
 

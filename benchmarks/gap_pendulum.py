@@ -102,11 +102,7 @@ def train_method(config: RunConfig, folder: Path) -> dict[str, Any]:
     keywords = {} if config.agent in OFFLINE else sim_keywords("Pendulum", name)
     guard = RealGuard(partial(GapPendulumVectorEnv, start="hanging"))
     train = _stacked if config.agent in STACKED else _one_by_one
-    found: list[Evaluation] = []
-    for evaluation in train(config.agent, keywords, datasets, seeds, updates, guard):
-        found.append(evaluation)
-        if evaluation.episode == EPISODES - 1:
-            write_rows(folder / "evaluations.csv", Evaluation, found)
+    train(folder, config.agent, keywords, datasets, seeds, updates, guard)
     steps = 0 if config.agent in OFFLINE else (RANDOM_STEPS + updates)
     return {"sim_steps": steps, "updates": updates, **guard.facts()}
 
@@ -140,14 +136,16 @@ def _points(updates: int) -> list[int]:
 
 
 def _stacked(
+    folder: Path,
     method: str,
     keywords: dict[str, Any],
     datasets: list[OfflineDataset],
     seeds: list[int],
     updates: int,
     guard: RealGuard,
-) -> Iterator[Evaluation]:
-    return train_stack(
+) -> None:
+    train_stack(
+        folder,
         [method],
         GapPendulumVectorEnv(len(seeds), **keywords),
         datasets,
@@ -166,13 +164,15 @@ def _stacked(
 
 
 def _one_by_one(
+    folder: Path,
     method: str,
     keywords: dict[str, Any],
     datasets: list[OfflineDataset],
     seeds: list[int],
     updates: int,
     guard: RealGuard,
-) -> Iterator[Evaluation]:
+) -> None:
+    found: list[Evaluation] = []
     agent, own = SINGLE[method]
     for seed, dataset in zip(seeds, datasets, strict=True):
         common = {**SIZES, "seed": seed, "offline_dataset": dataset}
@@ -190,8 +190,8 @@ def _one_by_one(
             done = point
             with guard.evaluating():
                 values = _returns(model, guard.make)
-            for episode, value in enumerate(values):
-                yield Evaluation(method, seed, point, episode, value)
+            found += [Evaluation(method, seed, point, i, v) for i, v in enumerate(values)]
+            write_rows(folder / "evaluations.csv", Evaluation, found)
 
 
 def _returns(model: Any, make: Callable[[int], Any]) -> list[float]:

@@ -11,6 +11,7 @@ import numpy as np
 from gymnasium.vector import VectorEnv
 from numpy.typing import NDArray
 
+from hybridrl.agents.common.stack_state import load_stack, save_stack
 from hybridrl.agents.moorl.stacked import Method, StackedHybrid
 from hybridrl.agents.registry import agent_class
 from hybridrl.benchmarks.hybrid_rows import EVALUATION_SEED, Score
@@ -115,7 +116,7 @@ def train_stack(
     make: MakeVector,
     sizes: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Train all seeds of several methods in one stack and evaluate on the way.
+    """Train all seeds of several methods in one stack, or go on with it, and evaluate on the way.
 
     Args:
         config: ``settings`` has ``steps``, ``points``, ``seeds`` and ``methods`` (names).
@@ -142,8 +143,11 @@ def train_stack(
         steps=steps,
         **sizes,
     )
-    found: list[Score] = []
+    load_stack(stack, folder / "state")
+    found = [s for s in rows_so_far(folder / "scores.csv", Score) if s.steps <= stack.steps]
     for point in points_of(steps, config.settings["points"]):
+        if point <= stack.steps:
+            continue
         stack.learn(point - stack.steps)
         grids = stack.evaluate(task.evaluate, task.episodes, EVALUATION_SEED)
         for name, grid in grids.items():
@@ -152,6 +156,7 @@ def train_stack(
                     Score(name, seed, point, stack.updates, k, v) for k, v in enumerate(values)
                 ]
         write_rows(folder / "scores.csv", Score, found)
+        save_stack(stack, folder / "state")
     return {"low": task.low, "high": task.high, "updates": stack.updates}
 
 

@@ -13,6 +13,7 @@ from stable_baselines3.common.vec_env import DummyVecEnv, VecEnv, VecMonitor, Ve
 from hybridrl.agents.common.vec_env import GymVecEnv
 from hybridrl.planners.errors import ScenarioError
 
+_SAME_STEP = gym.vector.AutoresetMode.SAME_STEP  # in other modes it keeps who is to be reset
 # What Gymnasium's classic control tasks keep between steps.
 _CLASSIC = ("state", "last_u", "steps_beyond_terminated")
 _MONITOR = ("rewards", "needs_reset", "episode_returns", "episode_lengths", "total_steps")
@@ -76,6 +77,10 @@ def restore_env(env: Any, state: dict[str, Any]) -> None:
     if hasattr(inner, "set_state") and hasattr(inner, "get_state"):
         inner.set_state(saved)
         return
+    if isinstance(inner, gym.vector.SyncVectorEnv):
+        for one, state in zip(inner.envs, saved["envs"], strict=True):
+            restore_env(one, state)
+        return
     inner.np_random.bit_generator.state = saved["generator"]
     if "physics" in saved:
         from hybridrl.envs.gap.robots import load_physics
@@ -90,6 +95,9 @@ def _inner_state(env: Any) -> dict[str, Any] | None:
     if hasattr(env, "get_state") and hasattr(env, "set_state"):
         state: dict[str, Any] = env.get_state()
         return state
+    if isinstance(env, gym.vector.SyncVectorEnv) and env.autoreset_mode == _SAME_STEP:
+        states = [env_state(one) for one in env.envs]
+        return None if None in states else {"envs": states}
     if isinstance(env, gym.vector.VectorEnv):
         return None
     generator = {"generator": env.np_random.bit_generator.state}

@@ -226,6 +226,22 @@ class StackedReplay:
         self._rows[torch.from_numpy(places)] = torch.from_numpy(rows)
         self.added += 1
 
+    def export_state(self) -> dict[str, Any]:
+        """Online rows of every problem, their number and the generator, for a state on disk."""
+        rows = self._online()[:, : self.size]
+        return {"rows": rows, "added": self.added, "generator": self.rng.bit_generator.state}
+
+    def import_state(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`export_state` gave for equal datasets."""
+        self.added = state["added"]
+        self._online()[:, : self.size] = torch.as_tensor(state["rows"])
+        self.rng.bit_generator.state = state["generator"]
+
+    def _online(self) -> Tensor:
+        """The rings, ``(P, capacity, width)``, a view."""
+        first = int(self._online_start[0, 0])
+        return self._rows[first:].reshape(self.n_problems, self.capacity, -1)
+
     def sample_rows(self, n_offline: NDArray[np.bool_], count: int) -> Tensor:
         """``count`` rows a problem from its dataset where the flag is set, else from its ring.
 

@@ -70,7 +70,19 @@ class StackedAgent:
         self.replay = StackedReplay(capacity, layout, packed, owner, seed)
         self.rng = np.random.default_rng(seed + 1)
         self.steps = self.updates = 0
-        self._obs: Any = None
+        self.last_obs: Any = None
+
+    def trained(self) -> dict[str, Any]:
+        """Everything that training changes, as state dicts and tensors by name."""
+        sac = self.sac
+        parts: dict[str, Any] = {name: part.state_dict() for name, part in self._parts().items()}
+        return {**parts, "log_ent_coef": sac.log_ent_coef.detach()}
+
+    def restore_trained(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`trained` gave for an equal stack."""
+        for name, part in self._parts().items():
+            part.load_state_dict(state[name])
+        self.sac.log_ent_coef.data.copy_(state["log_ent_coef"])
 
     def act(self, obs: NDArray[Any]) -> NDArray[Any]:
         """Deterministic actions for ``(P, B, O)``, ``(P, B, A)`` in the space's units."""
@@ -116,14 +128,26 @@ class StackedAgent:
         per_method = grid.reshape(len(self.names), self.n_seeds, episodes)
         return dict(zip(self.names, per_method, strict=True))
 
+    def _parts(self) -> dict[str, Any]:
+        """Networks and optimisers."""
+        sac = self.sac
+        return {
+            "actor": sac.actor,
+            "critic": sac.critic,
+            "critic_target": sac.critic_target,
+            "actor.optimizer": sac.actor.optimizer,
+            "critic.optimizer": sac.critic.optimizer,
+            "ent_coef_optimizer": sac.ent_coef_optimizer,
+        }
+
     def _begin(self) -> None:
         """Reset the environment before the first step."""
-        if self._obs is None:
-            self._obs = self.env.reset(seed=self.seed)[0]
+        if self.last_obs is None:
+            self.last_obs = self.env.reset(seed=self.seed)[0]
 
     def _seen(self) -> torch.Tensor:
         """Present observations, ``(P, 1, O)``."""
-        return torch.as_tensor(np.asarray(self._obs, np.float32)).unsqueeze(1)
+        return torch.as_tensor(np.asarray(self.last_obs, np.float32)).unsqueeze(1)
 
     def _drawn(self) -> NDArray[Any]:
         """Actions of the policies as they explore, ``(P, A)`` in [-1, 1]."""
@@ -142,8 +166,8 @@ class StackedAgent:
             last = later.copy()
             for i in np.flatnonzero(ended):
                 last[i] = info["final_obs"][i]
-        self.replay.add(self._obs, scaled, rewards, last, terminated)
-        self._obs = later
+        self.replay.add(self.last_obs, scaled, rewards, last, terminated)
+        self.last_obs = later
         self.steps += 1
         return rewards, info
 

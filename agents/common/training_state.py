@@ -13,6 +13,8 @@ import platform
 import random
 import shutil
 from collections import deque
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -57,29 +59,49 @@ def save_training_state(
     Returns:
         The new folder, ``root/000000123``.
     """
-    folder = root / f"{model.num_timesteps:09d}"
+    env = None if model.env is None else vec_env_state(model.env)
+    buffer = getattr(model, "replay_buffer", None)
+    exact = env is not None and model.device.type == "cpu" and not _correlated(model)
+    meta: dict[str, Any] = {"exact": exact, "agent": type(model).__name__}
+    meta |= {"device": str(model.device), "num_timesteps": model.num_timesteps}
+    meta |= {"dataset": _fingerprint(buffer), "facts": facts or {}}
+    with writing_state(root, model.num_timesteps, meta, keep) as partial:
+        save_weights(model, partial / "parameters.pth")
+        if buffer is not None:
+            save_tree(partial / "replay", _buffer_state(buffer))
+        own = {**_model_state(model), "random": _random_state(model), "env": env}
+        save_tree(partial / "state", own)
+    return root / _named(model.num_timesteps)
+
+
+@contextmanager
+def writing_state(root: Path, steps: int, meta: Mapping[str, Any], keep: int = 1) -> Iterator[Path]:
+    """A folder to write a state into, which takes its place when the block ends without an error.
+
+    Args:
+        root: Folder of states.
+        steps: That the state is named after.
+        meta: For ``meta.json``, beside the format and the versions (JSON-able).
+        keep: How many states remain.
+
+    Yields:
+        The folder.
+    """
+    folder = root / _named(steps)
     partial = folder.with_name(folder.name + ".partial")
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
-    save_weights(model, partial / "parameters.pth")
-    env = None if model.env is None else vec_env_state(model.env)
-    buffer = getattr(model, "replay_buffer", None)
-    if buffer is not None:
-        save_tree(partial / "replay", _buffer_state(buffer))
-    save_tree(
-        partial / "state", {**_model_state(model), "random": _random_state(model), "env": env}
-    )
-    exact = env is not None and model.device.type == "cpu" and not _correlated(model)
-    meta: dict[str, Any] = {**_versions(), "exact": exact}
-    meta |= {"format": FORMAT, "agent": type(model).__name__, "device": str(model.device)}
-    meta |= {"num_timesteps": model.num_timesteps, "dataset": _fingerprint(buffer)}
-    text = json.dumps({**meta, "facts": facts or {}}, indent=1)
+    yield partial
+    text = json.dumps({**_versions(), "format": FORMAT, **meta}, indent=1)
     (partial / "meta.json").write_text(text + "\n", encoding="utf-8")
     shutil.rmtree(folder, ignore_errors=True)
     partial.rename(folder)
     for old in states(root)[:-keep]:
         shutil.rmtree(old)
-    return folder
+
+
+def _named(steps: int) -> str:
+    return f"{steps:09d}"
 
 
 def load_training_state(

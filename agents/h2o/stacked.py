@@ -255,6 +255,10 @@ class StackedH2O(StackedAgent):
             )
             self.disc_optimizer = LeanAdam(self.discriminators.parameters(), lr=learning_rate)
 
+    def _parts(self) -> dict[str, Any]:
+        own = ("discriminators", "disc_optimizer") if self.n_disc else ()
+        return {**super()._parts(), **{name: getattr(self, name) for name in own}}
+
     def _real_rows(self) -> HybridSamples:
         """Datasets of the problems that discriminate, cut to the shortest."""
         parts = [self.replay.offline(i) for i in range(max(1, self.n_disc))]

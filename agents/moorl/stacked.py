@@ -125,6 +125,16 @@ class StackedHybrid(StackedAgent):
         self._fast = [*self.sac.actor.parameters(), *self.sac.critic.parameters()]
         self._slow = [tensor.detach().clone() for tensor in self._fast]
 
+    def trained(self) -> dict[str, Any]:
+        """Everything that training changes, the slow weights too."""
+        return {**super().trained(), "slow": self._slow}
+
+    def restore_trained(self, state: dict[str, Any]) -> None:
+        """Take what :meth:`trained` gave for an equal stack."""
+        super().restore_trained(state)
+        for slow, saved in zip(self._slow, state["slow"], strict=True):
+            slow.copy_(saved)
+
     def learn(self, steps: int) -> StackedHybrid:
         """Step every environment so often and update every problem after each step."""
         self._begin()

@@ -1,3 +1,4 @@
+import functools
 import os
 import pickle
 import random
@@ -84,6 +85,10 @@ def normalised_sac(env="Pendulum-v1"):
     return sac(VecNormalize(DummyVecEnv([lambda: gym.make(env)] * 2)))
 
 
+def vector_sac():
+    return sac(gymnasium_vector("sync"))
+
+
 def weights(model):
     return torch.cat([p.detach().flatten() for p in model.policy.parameters()])
 
@@ -108,7 +113,7 @@ class StopAt:
         return Stopper()
 
 
-@pytest.mark.parametrize("make", [h2o, sac, noisy_td3, ppo, normalised_sac])
+@pytest.mark.parametrize("make", [h2o, sac, noisy_td3, ppo, normalised_sac, vector_sac])
 def test_a_resumed_training_ends_with_the_weights_of_an_uninterrupted_one(tmp_path, make):
     whole = make().learn(100)
     make().learn(100, callback=StopAt(64, tmp_path))
@@ -149,12 +154,12 @@ def other_process():
     return SubprocVecEnv([lambda: gym.make("Pendulum-v1")], start_method="fork")
 
 
-def gymnasium_vector():
+def gymnasium_vector(kind):
     mode = {"autoreset_mode": AutoresetMode.SAME_STEP}
-    return GymVecEnv(gym.make_vec("Pendulum-v1", 1, vectorization_mode="sync", vector_kwargs=mode))
+    return GymVecEnv(gym.make_vec("Pendulum-v1", 1, vectorization_mode=kind, vector_kwargs=mode))
 
 
-@pytest.mark.parametrize("venv", [other_process, gymnasium_vector])
+@pytest.mark.parametrize("venv", [other_process, functools.partial(gymnasium_vector, "async")])
 def test_without_a_state_of_the_environment_it_says_so_and_goes_on(tmp_path, venv):
     make = lambda: sac(venv())  # noqa: E731
     model = make().learn(40)
