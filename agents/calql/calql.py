@@ -18,6 +18,7 @@ from hybridrl.agents.common.sac_core import (
     actor_step,
     critic_step,
     critic_values,
+    policy_values,
     polyak,
     source_metrics,
     temperature_step,
@@ -125,7 +126,7 @@ class CalQL(HybridSAC):
         if self.target_gap is not None:
             penalty = self._multiplied(gap, metrics)
         critic_step(self, losses.bellman_error(q, target) + penalty, metrics)
-        q_pi = critic_values(self.critic, batch.observations, actions)
+        q_pi = policy_values(self.critic, batch.observations, actions)
         actor_step(self, actor_loss(log_prob, q_pi, ent_coef, mean_of_critics=False), metrics)
         if follow:
             polyak(self)

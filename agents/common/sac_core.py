@@ -163,6 +163,18 @@ def critic_values(
     return q if members is None else q[members]
 
 
+def policy_values(critic: Any, observations: Any, actions: Tensor) -> Tensor:
+    """Q of a policy's own actions, ``(E, B)``; slopes reach the actions, not the critics."""
+    learning = [parameter for parameter in _parameters_of(critic) if parameter.requires_grad]
+    for parameter in learning:
+        parameter.requires_grad_(False)
+    try:
+        return critic_values(critic, observations, actions)
+    finally:
+        for parameter in learning:
+            parameter.requires_grad_(True)
+
+
 def critic_step(model: Any, loss: Tensor, metrics: Metrics) -> None:
     """Step the critics down a loss."""
     model.critic.optimizer.zero_grad()
@@ -216,7 +228,7 @@ def _actor_loss(
     ent_coef: Tensor,
     rules: SACRules,
 ) -> Tensor:
-    q = critic_values(model.critic, observations, actions)
+    q = policy_values(model.critic, observations, actions)
     return actor_loss(log_prob, q, ent_coef, rules.mean_of_critics)
 
 

@@ -14,6 +14,7 @@ from hybridrl.agents.common.sac_core import (
     action_log_prob,
     critic_values,
     entropy_coefficient,
+    policy_values,
     target_values,
     trained_parameters,
 )
@@ -93,7 +94,7 @@ def sac_gradients(model: Any, batch: Any, rules: SACRules) -> tuple[list[Tensor]
         bellman_loss(q, target), trained_parameters(model.critic.optimizer)
     )
     actions, log_prob = action_log_prob(model, batch.observations)
-    q_pi = critic_values(model.critic, batch.observations, actions)
+    q_pi = policy_values(model.critic, batch.observations, actions)
     loss = actor_loss(log_prob, q_pi, ent_coef, rules.mean_of_critics)
     actor = torch.autograd.grad(loss, trained_parameters(model.actor.optimizer))
     return list(actor), list(critic)
