@@ -8,7 +8,10 @@ from collections.abc import Sequence
 import torch
 from torch import Tensor, nn
 
+from hybridrl.agents.common.chain import member_by_member
+
 LARGE = 2**15  # numbers of a member's layer from which memory, not the number of calls, costs time
+HUGE = 2**16  # the same of the narrowest layer, from which members are run one by one
 
 
 class EnsembleLinear(nn.Module):
@@ -90,6 +93,8 @@ class EnsembleMLP(nn.Module):
     ) -> None:
         super().__init__()
         self.n_members = n_members
+        relu = activation_fn is nn.ReLU
+        self._chained, self._narrowest = relu and layer_norm, min(net_arch, default=0)
         layers: list[nn.Module] = []
         width = in_features
         for hidden in net_arch:
@@ -97,7 +102,6 @@ class EnsembleMLP(nn.Module):
             if layer_norm:
                 layers.append(EnsembleLayerNorm(n_members, hidden))
             # In place saves a pass over memory; no gradient needs the values before.
-            relu = activation_fn is nn.ReLU
             layers.append(nn.ReLU(inplace=True) if relu else activation_fn())
             width = hidden
         layers.append(EnsembleLinear(n_members, width, out_features))
@@ -120,9 +124,17 @@ class EnsembleMLP(nn.Module):
         Returns:
             ``(E, B, out)``, or ``(Z, B, out)``.
         """
+        if self._one_by_one(inputs):
+            chosen = [p if members is None else p[members] for p in self.parameters()]
+            return member_by_member(inputs, chosen)
         count = self.n_members if members is None else len(members)
         x = inputs if inputs.dim() == 3 else inputs.expand(count, *inputs.shape)
         for layer in self.layers:
             own = isinstance(layer, EnsembleLinear | EnsembleLayerNorm)
             x = layer(x, members) if own else layer(x)
         return x
+
+    def _one_by_one(self, inputs: Tensor) -> bool:
+        """Whether members had better be run one by one: normalised ones, measured on a CPU."""
+        rows = inputs.shape[-2] if inputs.device.type == "cpu" else 0
+        return self._chained and rows * self._narrowest >= HUGE

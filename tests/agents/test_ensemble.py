@@ -31,13 +31,16 @@ def separate(networks, member):
     return nn.Sequential(*layers)
 
 
-@pytest.fixture(params=[1, ensemble.LARGE], ids=["large", "small"])
-def either_size(request, monkeypatch):
-    """Layers as if they were large, where members are normalised one by one, and as they are."""
-    monkeypatch.setattr(ensemble, "LARGE", request.param)
+@pytest.fixture(params=["small", "large", "huge"])
+def any_size(request, monkeypatch):
+    """Layers as they are; as if large, normalised one by one; and as if huge, run one by one."""
+    if request.param != "small":
+        monkeypatch.setattr(ensemble, "LARGE", 1)
+    if request.param == "huge":
+        monkeypatch.setattr(ensemble, "HUGE", 1)
 
 
-@pytest.mark.usefixtures("either_size")
+@pytest.mark.usefixtures("any_size")
 @pytest.mark.parametrize("layer_norm", [False, True])
 @pytest.mark.parametrize("shared", [True, False])
 @pytest.mark.parametrize("outputs", [1, 2])
@@ -63,7 +66,34 @@ def test_an_ensemble_equals_separate_networks_in_values_and_gradients(layer_norm
             assert torch.allclose(ours.bias.grad[member, 0], theirs.bias.grad, atol=1e-6)
 
 
-@pytest.mark.usefixtures("either_size")
+@pytest.mark.parametrize("shared", [True, False])
+def test_one_by_one_the_slopes_of_inputs_are_those_of_all_together(shared, monkeypatch):
+    torch.manual_seed(0)
+    networks = EnsembleMLP(3, 5, 1, (16, 8), layer_norm=True)
+    inputs, weight = torch.randn(*(() if shared else (3,)), 10, 5), torch.randn(3, 10, 1)
+    slopes = []
+    for huge in (ensemble.HUGE, 1):
+        monkeypatch.setattr(ensemble, "HUGE", huge)
+        seen = inputs.clone().requires_grad_()
+        networks.zero_grad()
+        networks.requires_grad_(huge == 1)
+        networks(seen).mul(weight).sum().backward()
+        slopes.append(seen.grad)
+        assert all((p.grad is None) == (huge > 1) for p in networks.parameters())
+    assert torch.allclose(*slopes, atol=1e-6) and slopes[0].abs().max() > 0.01
+
+
+def test_one_by_one_refuses_a_second_derivative(monkeypatch):
+    monkeypatch.setattr(ensemble, "HUGE", 1)
+    networks, seen = EnsembleMLP(2, 3, 1, (4,), layer_norm=True), torch.randn(5, 3)
+    values = networks(seen.requires_grad_()).sum()
+    with pytest.raises(RuntimeError, match="second derivatives"):
+        torch.autograd.grad(values, seen, create_graph=True)
+    twice = [torch.autograd.grad(values, seen, retain_graph=True)[0] for _ in range(2)]
+    assert torch.equal(*twice)
+
+
+@pytest.mark.usefixtures("any_size")
 def test_members_can_be_chosen():
     networks = EnsembleMLP(5, 3, 1, (4,), layer_norm=True)
     inputs, chosen = torch.randn(6, 3), torch.tensor([3, 0])
