@@ -24,6 +24,19 @@ class LeanAdam(torch.optim.Adam):
     def __init__(self, params: Iterable[Tensor], lr: float = 1e-3, **kwargs: Any) -> None:
         super().__init__(params, lr=lr, **{"fused": True, **kwargs})
         self._lists: list[tuple[list[Tensor], list[Tensor], list[Tensor], list[Tensor]]] = []
+        self._rates: list[Tensor] = []
+        self.loads = 0  # how often a state was loaded
+
+    def hold_rates(self) -> None:
+        """From now on read learning rates from tensors, into which this writes those of now.
+
+        A recorded step (``cuda_graph.py``) then follows a schedule.
+        """
+        device = self.param_groups[0]["params"][0].device
+        if not self._rates:
+            self._rates = [torch.zeros((), device=device) for _ in self.param_groups]
+        for rate, group in zip(self._rates, self.param_groups, strict=True):
+            rate.fill_(group["lr"])
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Forget all gradients."""
@@ -36,8 +49,9 @@ class LeanAdam(torch.optim.Adam):
         if not self._lists:
             return self._first_step(closure)
         with torch.no_grad():
-            for group, (params, means, squares, steps) in zip(
-                self.param_groups, self._lists, strict=True
+            rates: list[Any] = self._rates or [group["lr"] for group in self.param_groups]
+            for rate, group, (params, means, squares, steps) in zip(
+                rates, self.param_groups, self._lists, strict=True
             ):
                 steps[0] += 1
                 beta1, beta2 = group["betas"]
@@ -48,7 +62,7 @@ class LeanAdam(torch.optim.Adam):
                     squares,
                     [],
                     steps,
-                    lr=group["lr"],
+                    lr=rate,
                     beta1=beta1,
                     beta2=beta2,
                     weight_decay=0.0,
@@ -62,13 +76,14 @@ class LeanAdam(torch.optim.Adam):
         """Take a saved state."""
         super().load_state_dict(state_dict)
         self._lists = []
+        self.loads += 1
         for state in self.state.values():  # torch's own step counts each: no longer shared
             state["step"] = state["step"].clone()
 
     def __setstate__(self, state: Any) -> None:
         """After unpickling the lists are made anew."""
         super().__setstate__(state)  # type: ignore[no-untyped-call]
-        self._lists = []
+        self._lists, self._rates, self.loads = [], [], 0
 
     def _first_step(self, closure: Any) -> Any:
         """Torch's own step, which makes the states; then gather them, if they are plain."""

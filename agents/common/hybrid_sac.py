@@ -13,6 +13,7 @@ from stable_baselines3.common.type_aliases import GymEnv
 from stable_baselines3.sac.policies import SACPolicy
 
 from hybridrl.agents.common.adam import LeanAdam
+from hybridrl.agents.common.cuda_graph import RecordedUpdates, recorded_updates
 from hybridrl.agents.common.guide import Guide
 from hybridrl.agents.common.hybrid import HybridOffPolicyMixin
 from hybridrl.agents.common.pixels import PixelSACPolicy
@@ -26,7 +27,7 @@ OBSERVED = 10  # updates between two looks at values and errors by source
 class HybridSAC(HybridOffPolicyMixin, SAC):
     """SAC on batches of offline and online transitions; without a dataset plain SAC.
 
-    Subclasses change :meth:`rules` or :meth:`update`.
+    Subclasses change :meth:`rules`, :meth:`learn_from` or :meth:`update`.
 
     Args:
         policy: ``MlpPolicy`` and ``MultiInputPolicy`` (ensemble critics), ``CnnPolicy`` (pictures,
@@ -37,6 +38,8 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
             name of a shipped behaviour policy. It is never saved with the model.
         guide_options: Of :class:`~hybridrl.agents.common.guide.Guide`: ``horizon``, ``mode``,
             ``stages``, ``tolerance``.
+        cuda_graph: On a GPU, record the updates of a call of ``train`` once and replay them; on
+            another device a warning. Never run on a GPU so far; see ``cuda_graph.py``.
         **kwargs: ``offline_dataset``, ``offline_fraction``, ``reward_scale``, ``reward_bias`` and
             those of ``stable_baselines3.SAC``.
     """
@@ -56,9 +59,12 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
         backup_entropy: bool = True,
         guide: Any = None,
         guide_options: dict[str, Any] | None = None,
+        cuda_graph: bool = False,
         **kwargs: Any,
     ) -> None:
         self.backup_entropy = backup_entropy
+        self.cuda_graph = cuda_graph
+        self._recorded: RecordedUpdates | None = None
         self.guide, self.guide_options = guide, guide_options
         self._guide: Guide | None = None
         super().__init__(policy, env, **kwargs)
@@ -70,6 +76,7 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
             rate = optimizer.param_groups[0]["lr"]
             assert self.log_ent_coef is not None
             self.ent_coef_optimizer = LeanAdam([self.log_ent_coef], lr=rate)
+        self._recorded = recorded_updates(self) if self.cuda_graph else None
         if self.guide is not None:
             self._guide = Guide(self.guide, **{"seed": self.seed, **(self.guide_options or {})})
 
@@ -82,22 +89,46 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
         """Do ``gradient_steps`` updates of ``batch_size`` rows each."""
         self.policy.set_training_mode(True)
         self._update_learning_rate(self.optimizers())
-        for step in range(gradient_steps):
-            self._step_of_train = step
-            follow = step % self.target_update_interval == 0
-            self._means.add(self.update(batch_size, follow))
+        if self._recorded is not None:
+            self._means.add(self._recorded(gradient_steps, batch_size))
+        else:
+            for step in range(gradient_steps):
+                self._step_of_train = step
+                self._means.add(self.update(batch_size, self._follows(step)))
         self._n_updates += gradient_steps
         self._step_of_train = 0
         self.logger.record("train/n_updates", self._n_updates, exclude="tensorboard")
 
     def update(self, batch_size: int, follow: bool) -> Metrics:
         """One update on a fresh batch; ``follow`` moves the target critics."""
-        batch = self.sample_batch(batch_size)
+        return self.learn_from(self.sample_batch(batch_size), follow)
+
+    def learn_from(self, batch: Any, follow: bool) -> Metrics:
+        """One update on a batch."""
         return sac_update(self, batch, self.rules, follow=follow, observe=self.due(OBSERVED))
 
+    def update_number(self, step: int, batch: Any) -> Metrics:
+        """Update ``step`` of this call of ``train``, on a batch; what a CUDA graph records."""
+        self._step_of_train = step
+        return self.learn_from(batch, self._follows(step))
+
+    def draw_rows(self, batch_size: int) -> tuple[Any, int]:
+        """Packed rows of a batch ``(B, width)``, and how many of them are offline."""
+        rows: tuple[Any, int] = self.replay_buffer.sample_rows(batch_size, self._source)
+        return rows
+
+    @property
+    def recordable(self) -> bool:
+        """Whether ``learn_from`` is all that this agent's updates do."""
+        return type(self).update is HybridSAC.update
+
     def due(self, every: int) -> bool:
-        """Whether this update is one of every so many."""
-        return (self._n_updates + self._step_of_train) % every == 0
+        """Whether this update is one of every so many; each one is while a graph repeats them."""
+        recorded = self._recorded is not None
+        return recorded or (self._n_updates + self._step_of_train) % every == 0
+
+    def _follows(self, step: int) -> bool:
+        return step % self.target_update_interval == 0
 
     def optimizers(self) -> list[torch.optim.Optimizer]:
         """All whose learning rate follows the schedule."""
@@ -148,7 +179,7 @@ class HybridSAC(HybridOffPolicyMixin, SAC):
             self._guide.observe(reward, dones)
 
     def _excluded_save_params(self) -> list[str]:
-        return [*super()._excluded_save_params(), "guide", "_guide"]
+        return [*super()._excluded_save_params(), "guide", "_guide", "_recorded"]
 
 
 def critic_kwargs(

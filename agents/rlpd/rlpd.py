@@ -91,10 +91,9 @@ class RLPD(HybridSAC):
         self._steps_of_train = gradient_steps
         super().train(gradient_steps, batch_size)
 
-    def update(self, batch_size: int, follow: bool) -> Metrics:
+    def learn_from(self, batch: Any, follow: bool) -> Metrics:
         """One update of the critics, and of the actor where it is due."""
         every = self.policy_delay or self._steps_of_train
-        batch = self.sample_batch(batch_size)
         observe = self.due(OBSERVED)
         if (self._step_of_train + 1) % every:
             return critic_update(self, batch, self.rules, follow=follow, observe=observe)
