@@ -20,7 +20,6 @@ from hybridrl.agents.registry import agent_class
 from hybridrl.benchmarks.gap import EVALUATION_SEED, SIM_ONLY, Evaluation, RealGuard, home
 from hybridrl.benchmarks.gap import summarise as summarise
 from hybridrl.benchmarks.gap_stacks import train_stack
-from hybridrl.benchmarks.gap_tables import plots, tables
 from hybridrl.benchmarks.hybrid_training import read_data
 from hybridrl.benchmarks.rows_file import rows_so_far, write_rows
 from hybridrl.benchmarks.runs import RunConfig
@@ -28,7 +27,10 @@ from hybridrl.benchmarks.suites import Request
 from hybridrl.envs.gap.env import GapEnv
 from hybridrl.envs.gap.variants import sim_keywords
 
-__all__ = ["plots", "summarise", "tables", "train_cell", "train_side_by_side", "trials", "variant"]
+__all__ = [
+    *("datasets", "plots", "summarise", "tables", "train_cell"),
+    *("train_side_by_side", "trials", "variant"),
+]
 
 ROBOT = "HalfCheetah"
 POINTS = 5  # evaluations along the training
@@ -51,6 +53,11 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 def trials(request: Request) -> list[RunConfig]:
     """Stacks of each gap, and one trial a seed for what is trained alone."""
     return [*_stacks(request), *_singles(request)]
+
+
+def datasets(request: Request) -> list[str]:
+    """Data that the trials read."""
+    return [_dataset(env.partition("-")[2]) for env in request.envs]
 
 
 def _stacks(request: Request) -> Iterator[RunConfig]:

@@ -1,8 +1,8 @@
 """The hybrid-mujoco suite: hybrid agents on MuJoCo robots at equal gradient steps.
 
 Agents with two critics are trained in stacks, all their seeds side by side; the others one by one.
-Datasets are made before with ``hybridrl dataset make hybridrl/<robot>/<level>-v0``; those of robots
-without shipped policies train them first.
+Datasets ``hybridrl/<robot>/<level>-v0`` are made first, those of robots without shipped policies by
+training these.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hybridrl.benchmarks.hybrid_training import MakeVector, Task
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 
-__all__ = ["plots", "summarise", "tables", "train", "trials", "variant"]
+__all__ = ["datasets", "plots", "summarise", "tables", "train", "trials", "variant"]
 
 # Random and expert return by which D4RL normalises; of older simulators, for the scale of regret.
 REFERENCES = {
@@ -42,13 +42,19 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 
 def trials(request: Request) -> list[RunConfig]:
     """One trial for each stack, and for each agent and seed that is trained alone."""
-    wanted = request.settings
-    kept = tuple(
-        env
-        for env in request.envs
-        if _parts(env)[0] in wanted["robots"] and _parts(env)[1] in wanted["levels"]
-    )
-    return SUITE.trials(dataclasses.replace(request, envs=kept))
+    return SUITE.trials(dataclasses.replace(request, envs=_kept(request)))
+
+
+def datasets(request: Request) -> list[str]:
+    """Data that the trials read."""
+    return [_dataset(env) for env in _kept(request)]
+
+
+def _kept(request: Request) -> tuple[str, ...]:
+    """Rows that the tier has."""
+    robots, levels = request.settings["robots"], request.settings["levels"]
+    parts = ((env, *_parts(env)) for env in request.envs)
+    return tuple(env for env, robot, level in parts if robot in robots and level in levels)
 
 
 def train(config: RunConfig, folder: Path) -> dict[str, Any]:
@@ -58,12 +64,12 @@ def train(config: RunConfig, folder: Path) -> dict[str, Any]:
 
 def mujoco_task(env: str) -> Task:
     """The robot and data of a row, as in ``HalfCheetah-medium-replay``."""
-    robot, level = _parts(env)
+    robot, _ = _parts(env)
     low, high = REFERENCES[robot]
     return Task(
         partial(gym.make, f"{robot}-v5"),
         robots(env),
-        partial(_dataset, f"hybridrl/{robot.lower()}/{level}-v0"),
+        lambda seed: _dataset(env),
         low,
         high,
         episodes=EPISODES,
@@ -80,8 +86,9 @@ def _parts(env: str) -> tuple[str, str]:
     return robot, level
 
 
-def _dataset(name: str, seed: int) -> str:
-    return name
+def _dataset(env: str) -> str:
+    robot, level = _parts(env)
+    return f"hybridrl/{robot.lower()}/{level}-v0"
 
 
 def _vector(name: str, count: int) -> VectorEnv[Any, Any, Any]:

@@ -1,8 +1,7 @@
 """The hybrid-pendulum suite: every hybrid agent on a pendulum, many seeds, minutes on a CPU.
 
 Offline data are rows of a policy that holds random actions (``random``, other rows for each seed)
-or the replay of a training up to its medium policy (``medium-replay``, the same for all seeds; make
-it with ``hybridrl dataset make hybridrl/pendulum/medium-replay-v0``).
+or the replay of a training up to its medium policy (``medium-replay``, the same for all seeds).
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from hybridrl.benchmarks.suites import Request
 from hybridrl.datasets.offline import OfflineDataset
 from hybridrl.envs.gap.pendulum import GapPendulumEnv, GapPendulumVectorEnv
 
-__all__ = ["plots", "summarise", "tables", "train", "trials", "variant"]
+__all__ = ["datasets", "plots", "summarise", "tables", "train", "trials", "variant"]
 
 RANDOM_ROWS = 2000
 REPLAY = "hybridrl/pendulum/medium-replay-v0"
@@ -46,6 +45,11 @@ def pendulum_task(data: str) -> Task:
 def trials(request: Request) -> list[RunConfig]:
     """One trial for each stack, and for each agent and seed that is trained alone."""
     return SUITE.trials(request)
+
+
+def datasets(request: Request) -> list[str]:
+    """Data that the trials read."""
+    return [REPLAY] if "medium-replay" in request.envs else []
 
 
 def train(config: RunConfig, folder: Path) -> dict[str, Any]:

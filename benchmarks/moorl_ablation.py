@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from hybridrl.agents.moorl.stacked import Method
-from hybridrl.benchmarks.hybrid_pendulum import pendulum_task, pendulums
+from hybridrl.benchmarks.hybrid_pendulum import REPLAY, pendulum_task, pendulums
 from hybridrl.benchmarks.hybrid_rows import summarise as summarise
 from hybridrl.benchmarks.hybrid_small import Small, Stack
 from hybridrl.benchmarks.hybrid_small import variant as variant
@@ -20,7 +20,7 @@ from hybridrl.benchmarks.hybrid_training import Task
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 
-__all__ = ["METHODS", "plots", "summarise", "tables", "train", "trials", "variant"]
+__all__ = ["METHODS", "datasets", "plots", "summarise", "tables", "train", "trials", "variant"]
 
 METHODS: dict[str, Method] = {
     "sac": Method("none"),
@@ -37,6 +37,11 @@ METHODS: dict[str, Method] = {
     "half-eps0.5": Method("half", 4, 0.5),  # the meta-update alone, on mixed batches
     "p0.25": Method("meta", 4, 0.5, offline_prob=0.25),
 }
+
+
+def datasets(request: Request) -> list[str]:
+    """Data that the trials read."""
+    return [REPLAY] if any(env.startswith("medium-replay") for env in request.envs) else []
 
 
 def trials(request: Request) -> list[RunConfig]:

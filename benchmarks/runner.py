@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from hybridrl.benchmarks import engines
+from hybridrl.benchmarks.needed_data import make_missing
 from hybridrl.benchmarks.results import ResultRow, merge_results, read_results, write_results
 from hybridrl.benchmarks.runs import RunConfig, RunResult, finished, taking_turns
 from hybridrl.benchmarks.suites import TIERS, Request, get_suite, suite_module
@@ -105,6 +106,8 @@ def run_suite(
 ) -> Report:
     """Run what is missing of a request, add its rows to the long CSV and make its tables.
 
+    Registered datasets that its trials read are made first, where they are not stored yet.
+
     Args:
         request: What to run.
         out: Folder of run folders.
@@ -123,6 +126,8 @@ def run_suite(
     if fresh:
         for trial in mine:
             (trial.folder(out) / "result.json").unlink(missing_ok=True)
+    if any(finished(trial, out) is None for trial in mine):
+        make_missing(request, progress)
     with nullcontext() if progress is None else progress(len(mine)) as ticker:
 
         def tick(result: RunResult) -> None:
