@@ -20,6 +20,7 @@ from hybridrl.agents.registry import agent_class
 from hybridrl.benchmarks.gap import EVALUATION_SEED, SIM_ONLY, Evaluation, RealGuard, home
 from hybridrl.benchmarks.gap import summarise as summarise
 from hybridrl.benchmarks.gap_stacks import train_stack
+from hybridrl.benchmarks.gap_tables import plots, tables
 from hybridrl.benchmarks.hybrid_training import read_data
 from hybridrl.benchmarks.rows_file import rows_so_far, write_rows
 from hybridrl.benchmarks.runs import RunConfig
@@ -27,10 +28,7 @@ from hybridrl.benchmarks.suites import Request
 from hybridrl.envs.gap.env import GapEnv
 from hybridrl.envs.gap.variants import sim_keywords
 
-__all__ = [
-    *("datasets", "plots", "summarise", "tables", "train_cell"),
-    *("train_side_by_side", "trials", "variant"),
-]
+__all__ = ["datasets", "plots", "summarise", "tables", "trials", "variant"]
 
 ROBOT = "HalfCheetah"
 POINTS = 5  # evaluations along the training
