@@ -65,21 +65,51 @@ def test_links_inside_the_package_lead_to_the_folders(root):
         assert (root / "hybridrl" / folder).resolve() == root / folder
 
 
-def test_the_wheel_holds_the_five_folders_inside_hybridrl(root, tmp_path):
-    source = tmp_path / "source"
+@pytest.fixture(scope="module")
+def wheel(root, tmp_path_factory):
+    """A wheel made from the source distribution, as an index would hand out either."""
+    folder = tmp_path_factory.mktemp("distribution")
+    source = folder / "source"
     skip = shutil.ignore_patterns("__pycache__", *FOLDERS)
     shutil.copytree(root / "hybridrl", source / "hybridrl", ignore=skip)
-    for folder in FOLDERS:
-        shutil.copytree(root / folder, source / folder, ignore=skip)
+    for name in FOLDERS:
+        shutil.copytree(root / name, source / name, ignore=skip)
     for name in ("pyproject.toml", "README.md", "LICENSE"):
         shutil.copy(root / name, source)
+    sdist = "from setuptools import build_meta; build_meta.build_sdist('..')"
+    subprocess.run([sys.executable, "-c", sdist], cwd=source, check=True, timeout=120)
+    (archive,) = folder.glob("hybridrl-*.tar.gz")
     build = [sys.executable, "-m", "pip", "wheel", "--no-deps", "--no-build-isolation", "-q"]
-    subprocess.run([*build, "-w", str(tmp_path), str(source)], check=True, timeout=120)
-    (wheel,) = tmp_path.glob("hybridrl-*.whl")
+    subprocess.run([*build, "-w", str(folder), str(archive)], check=True, timeout=120)
+    (wheel,) = folder.glob("hybridrl-*.whl")
+    return wheel
+
+
+def test_the_wheel_holds_the_five_folders_inside_hybridrl(wheel):
     names = zipfile.ZipFile(wheel).namelist()
     assert {name.split("/")[0].partition("-")[0] for name in names} == {"hybridrl"}
     for data in ("py.typed", "benchmarks/published.toml", "agents/presets/ppo.toml"):
         assert f"hybridrl/{data}" in names
+
+
+def test_an_installed_wheel_works_outside_the_repository(wheel, tmp_path):
+    target = tmp_path / "site"
+    install = [sys.executable, "-m", "pip", "install", "--no-deps", "-q", "--target", str(target)]
+    subprocess.run([*install, str(wheel)], check=True, timeout=120)
+    code = f"""
+import sys
+sys.path.insert(0, {str(target)!r})
+import hybridrl
+assert hybridrl.__file__.startswith({str(target)!r}), hybridrl.__file__
+from hybridrl.datasets.behaviour import read_facts
+from hybridrl.envs.gap.env import GapEnv
+assert read_facts("halfcheetah")
+assert GapEnv(robot="halfcheetah", gravity=2.0).reset(seed=0)[0].shape == (17,)
+from hybridrl.cli import app
+app(["list", "suites"])
+"""
+    done = python(code, tmp_path)
+    assert done.returncode == 0 and "gap-mujoco" in done.stdout, done.stderr
 
 
 def test_constraints_pin_every_dependency_that_is_installed_here(root, project):
