@@ -1,12 +1,13 @@
 """The hybrid-mujoco suite: hybrid agents on MuJoCo robots at equal gradient steps.
 
-A trial is one agent, dataset and seed; it goes on from its last evaluation where it was
-interrupted. Datasets are made before with ``hybridrl dataset make hybridrl/<robot>/<level>-v0``;
-those of robots without shipped policies train them first.
+Agents with two critics are trained in stacks, all their seeds side by side; the others one by one.
+Datasets are made before with ``hybridrl dataset make hybridrl/<robot>/<level>-v0``; those of robots
+without shipped policies train them first.
 """
 
 from __future__ import annotations
 
+import dataclasses
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -15,8 +16,9 @@ import gymnasium as gym
 from gymnasium.vector import AutoresetMode, SyncVectorEnv, VectorEnv
 
 from hybridrl.benchmarks.hybrid_rows import summarise as summarise
+from hybridrl.benchmarks.hybrid_small import ALONE, NORMALISED, PLAIN, Small, Stack
 from hybridrl.benchmarks.hybrid_tables import plots, tables
-from hybridrl.benchmarks.hybrid_training import Row, Task, named, train_alone
+from hybridrl.benchmarks.hybrid_training import MakeVector, Task
 from hybridrl.benchmarks.runs import RunConfig
 from hybridrl.benchmarks.suites import Request
 
@@ -29,30 +31,8 @@ REFERENCES = {
     "Walker2d": (1.629008, 4592.3),
 }
 EPISODES = 5
-_OFFLINE = {"n_actions": 4, "penalty_weight": 1.0}
-ROWS: dict[str, Row] = {
-    "sac": Row("sac", {"learning_starts": 1000}, data=""),
-    "sacfd": Row(
-        "rlpd-lite",
-        {"offline_fraction": "uniform", "layer_norm": False, "mean_of_critics": False},
-    ),
-    "hyq-sac": Row("hyq-sac", {"layer_norm": False, "mean_of_critics": False}),
-    "rlpd-lite": Row("rlpd-lite", {"mean_of_critics": False}),
-    "rlpd": Row("rlpd", {"n_critics": 10, "target_entropy": "half"}),
-    "optimistic-sac": Row("optimistic-sac", {"offline_fraction": 0.5, "learning_starts": 0}),
-    "moorl": Row("moorl"),
-    "moorl-ln": Row("moorl", {"layer_norm": True}),
-    "iql": Row("iql", {"actor_decay": False}, offline=0.5),
-    "cql": Row("cql", {"calibrated": False, **_OFFLINE}, offline=0.5),
-    "calql": Row("calql", _OFFLINE, offline=0.5),
-}
-_PAIRED: dict[str, Any] = {"n_critics": 2, "learning_starts": 0, "target_entropy": "auto"}
-COMMON: dict[str, Any] = {
-    "learning_rate": 1e-3,
-    "batch_size": 128,
-    "buffer_size": 1_000_000,
-    "policy_kwargs": {"net_arch": [128, 128]},
-}
+GRADIENT_STEPS = 2
+RANDOM_STEPS = 1000  # of agents without data, who otherwise begin with a policy that stands still
 
 
 def variant(tier: str, settings: dict[str, Any]) -> str:
@@ -61,34 +41,19 @@ def variant(tier: str, settings: dict[str, Any]) -> str:
 
 
 def trials(request: Request) -> list[RunConfig]:
-    """One trial for each robot, dataset, agent and seed that the tier has."""
-    kept = {key: request.settings[key] for key in ("steps", "points", "gradient_steps")}
-    offline = kept["steps"] * kept["gradient_steps"]
-    return [
-        request.trial(
-            env=env,
-            agent=agent,
-            work=f"{__name__}:train",
-            seed=seed,
-            settings={**kept, "offline_steps": offline},
-        )
-        for seed in request.seeds
+    """One trial for each stack, and for each agent and seed that is trained alone."""
+    wanted = request.settings
+    kept = tuple(
+        env
         for env in request.envs
-        if _parts(env)[0] in request.settings["robots"]
-        and _parts(env)[1] in request.settings["levels"]
-        for agent in named(list(ROWS), request.agents)
-    ]
+        if _parts(env)[0] in wanted["robots"] and _parts(env)[1] in wanted["levels"]
+    )
+    return SUITE.trials(dataclasses.replace(request, envs=kept))
 
 
 def train(config: RunConfig, folder: Path) -> dict[str, Any]:
     """Do one trial; references and counts."""
-    row = ROWS[config.agent]
-    online = max(1, round(config.settings["gradient_steps"] * (1.0 - row.offline)))
-    common = {**COMMON, "gradient_steps": online}
-    if row.agent in ("rlpd", "rlpd-lite", "hyq-sac"):
-        common |= _PAIRED
-    common["buffer_size"] = min(common["buffer_size"], config.settings["steps"])
-    return train_alone(config, folder, mujoco_task(config.env), row, common)
+    return SUITE.train(config, folder)
 
 
 def mujoco_task(env: str) -> Task:
@@ -97,12 +62,17 @@ def mujoco_task(env: str) -> Task:
     low, high = REFERENCES[robot]
     return Task(
         partial(gym.make, f"{robot}-v5"),
-        partial(_vector, f"{robot}-v5"),
+        robots(env),
         partial(_dataset, f"hybridrl/{robot.lower()}/{level}-v0"),
         low,
         high,
         episodes=EPISODES,
     )
+
+
+def robots(env: str) -> MakeVector:
+    """A vector of robots, the same for every dataset."""
+    return partial(_vector, f"{_parts(env)[0]}-v5")
 
 
 def _parts(env: str) -> tuple[str, str]:
@@ -116,3 +86,17 @@ def _dataset(name: str, seed: int) -> str:
 
 def _vector(name: str, count: int) -> VectorEnv[Any, Any, Any]:
     return SyncVectorEnv([partial(gym.make, name)] * count, autoreset_mode=AutoresetMode.SAME_STEP)
+
+
+SUITE = Small(
+    __name__,
+    mujoco_task,
+    robots,
+    stacks={
+        "stack": Stack(PLAIN.methods, {"random_steps": RANDOM_STEPS}),
+        "stack-ln": NORMALISED,
+    },
+    rows=ALONE,
+    gradient_steps=lambda env: GRADIENT_STEPS,
+    common={"net_arch": (128, 128), "batch_size": 128, "gamma": 0.99},
+)

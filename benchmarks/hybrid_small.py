@@ -89,7 +89,8 @@ class Small:
             return train_stack(config, folder, task, stack.methods, self.make(config.env), sizes)
         row = self.rows[config.agent]
         online = max(1, round(per_step * (1.0 - row.offline)))
-        common = {**SIZES, "gradient_steps": online, "buffer_size": 50_000, **self.common}
+        common = {**SIZES, "gradient_steps": online, "buffer_size": config.settings["steps"]}
+        common |= self.common
         common["policy_kwargs"] = {"net_arch": list(common.pop("net_arch"))}
         entropy = {"ent_coef": f"auto_{common.pop('initial_ent_coef', 1.0)}"}
         if row.agent == "iql":  # has none
