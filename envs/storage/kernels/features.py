@@ -31,13 +31,13 @@ def log_bin(value: int) -> int:
         return 0
     if value >= 65536:
         return 63
-    octave = 0
-    power = 1
-    while 2 * power <= value:
-        power *= 2
-        octave += 1
-    part = value / power
-    quarter = (part >= _ROOT4) + (part >= _ROOT2) + (part >= _ROOT34)
+    octave, rest = 0, value
+    for shift in (8, 4, 2, 1):  # unrolled, and without a branch that the data decides
+        more = rest >= 1 << shift
+        octave += shift if more else 0
+        rest = rest >> shift if more else rest
+    power = float(1 << octave)  # times a power of 2 is exact
+    quarter = (value >= power * _ROOT4) + (value >= power * _ROOT2) + (value >= power * _ROOT34)
     return min(63, 4 * octave + quarter)
 
 
