@@ -314,7 +314,7 @@ def new_wait(brain: Brain) -> None:
         counts[WAIT] = int(np.log(1.0 - draw(counts)) / np.log(1.0 - chance))
 
 
-@njit(**PLAIN)
+@njit(**PLAIN, forceinline=True)
 def remember(
     brain: Brain, bins: Bytes, action: int, reward: float, next_bins: Bytes, discount: float
 ) -> None:

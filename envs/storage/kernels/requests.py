@@ -123,7 +123,7 @@ def prepare(e: Engine, choice: int) -> bool:
     return True
 
 
-@inner
+@inlined
 def _plan_evictions(e: Engine, device: int, need: int) -> None:
     """Victims go one device down, which may have to make room in turn."""
     s = e.sys[0]
@@ -138,7 +138,7 @@ def _plan_evictions(e: Engine, device: int, need: int) -> None:
                     need -= 1
 
 
-@inner
+@inlined
 def evict(e: Engine, victim: int, device: int) -> None:
     """Evict a page from ``device`` to the next slower one, in favour of the current request.
 
@@ -268,7 +268,7 @@ def _read(e: Engine, s: Any) -> float:
     return float(finish)
 
 
-@inner
+@inlined
 def _promote(e: Engine, s: Any, t: float) -> None:
     """After a read for which another device was chosen: write what was read there.
 
