@@ -18,7 +18,7 @@ from hybridrl.benchmarks.tables import Table
 FAST_ONLY = "fast_only"
 ORACLE = "oracle"
 OURS = "harmonia"  # first word of what is not a prior policy
-CEILINGS = (FAST_ONLY, ORACLE, "static_topk")  # look ahead, or break the capacity
+CEILINGS = (FAST_ONLY, ORACLE, "oracle_belady", "static_topk")  # look ahead, or break the capacity
 SHIFT = 0.5  # of the trace: where the workload changes
 
 # agent -> workload -> seed -> value

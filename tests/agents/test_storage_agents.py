@@ -27,7 +27,8 @@ def test_a_run_keeps_every_page_and_trains_on_time(agent, trace):
     engine = engine_of(made, trace)
     engine.run()
     engine.check()
-    assert engine.state.p_counts[UPDATES] == 8 * (len(trace) // made.settings.train_every)
+    trainings = len(trace) // made.settings.train_every
+    assert engine.state.p_counts[UPDATES] == made.settings.place_batches * trainings
     assert engine.state.p_counts[WRITTEN] > 100
     moves = made.settings.migration == "agent"
     if made.settings.learner == "worth":
