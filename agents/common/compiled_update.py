@@ -81,7 +81,7 @@ def update(brain: Brain, chosen: Ints) -> float:
     Returns:
         The mean loss before the step.
     """
-    return _descend(brain, chosen, True) / len(chosen)
+    return float(_descend(brain, chosen, True) / len(chosen))
 
 
 @njit(**PLAIN)

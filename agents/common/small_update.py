@@ -165,7 +165,8 @@ def _aim(brain: Brain, t: Floats, chosen: Ints, first: int) -> None:
 def _taken(t: Floats, b: int) -> float:
     """The value of a sample's action, without a branch."""
     low = t[ONE + b] * t[Q + b] + t[ONE + T + b] * t[Q + T + b]
-    return low + t[ONE + 2 * T + b] * t[Q + 2 * T + b] + t[ONE + 3 * T + b] * t[Q + 3 * T + b]
+    high = t[ONE + 2 * T + b] * t[Q + 2 * T + b] + t[ONE + 3 * T + b] * t[Q + 3 * T + b]
+    return float(low + high)
 
 
 @njit(**PLAIN, inline="always")
