@@ -13,6 +13,7 @@ from hybridrl.envs.storage.kernels.background import (
 )
 from hybridrl.envs.storage.kernels.compiled import entry, inlined, inner
 from hybridrl.envs.storage.kernels.lists import link_first, lru_victim, touch, unlink
+from hybridrl.envs.storage.kernels.prefetch import prefetch
 from hybridrl.envs.storage.kernels.records import (
     ALL,
     EVICT,
@@ -30,6 +31,8 @@ from hybridrl.envs.storage.kernels.records import (
     i64,
 )
 from hybridrl.envs.storage.kernels.service import next_channel, nominal_us, serve_pages
+
+AHEAD = 4  # requests whose pages are on their way from memory
 
 
 @inlined
@@ -60,6 +63,8 @@ def begin(e: Engine) -> bool:
     """The next request arrives; the background catches up. Returns whether a policy decides."""
     s = e.sys[0]
     r = e.req[s.first + s.i]
+    ahead = s.first + min(s.i + AHEAD, s.n - 1)
+    prefetch(e.page, e.req[ahead].page)
     if s.closed:
         slot = 0
         for k in range(1, s.depth):
