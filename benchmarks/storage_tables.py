@@ -34,10 +34,11 @@ def tables(rows: Sequence[ResultRow]) -> list[Table]:
     made: list[Table] = []
     for system in systems:
         means = numbers_of(rows, system, "mean_us")
-        made.append(_workload_table(system, means, agents, rows[0].variant))
-        made.append(_summary(rows, system, means, agents))
+        here = [agent for agent in agents if agent in means]
+        made.append(_workload_table(system, means, here, rows[0].variant))
+        made.append(_summary(rows, system, means, here))
         if system.endswith("-shift"):
-            made.append(_adaptation(rows, system, agents))
+            made.append(_adaptation(rows, system, here))
     return [*made, published_table(), _headline(rows, systems, agents)]
 
 
@@ -209,7 +210,9 @@ def _headline(rows: Sequence[ResultRow], systems: Sequence[str], agents: Sequenc
             for system in systems:
                 best, share = bridged(means[system], agent)
                 ratio = geometric_mean(logs_over(means[system], best, agent)) if best else math.nan
-                cells.append(f"{100 * (ratio - 1):+.1f} % ({best}), G {_figure(share)}")
+                known = math.isfinite(ratio)  # not every policy runs on every system
+                text = f"{100 * (ratio - 1):+.1f} % ({best}), G {_figure(share)}"
+                cells.append(text if known else "-")
             lines.append((f"{agent} against the best prior", *cells))
     seeds = len({row.seed for row in rows})
     first = rows[0]
