@@ -134,7 +134,7 @@ def _summary(
                 *(_figure(geometric_mean(logs_over(o, agent))) for o in others.values()),
                 _figure(_median(moved, agent)),
                 _figure(_median(life, agent)),
-                _figure(bridged(means, agent)[1]) if agent not in CEILINGS else "-",
+                _figure(bridged(means, agent)[1]) if agent not in (FAST_ONLY, ORACLE) else "-",
                 str(len(logs)),
             )
         )
