@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir
-from numba import config, types
-from numba.core import cgutils
+from llvmlite import ir  # type: ignore[import-untyped]
+from numba import types
+from numba.core import cgutils, config
 from numba.extending import intrinsic
 
 READ_WRITE, KEEP, DATA = 1, 3, 1  # arguments of LLVM's prefetch
@@ -39,4 +39,5 @@ def _nothing(array: Any, index: Any) -> None:
     """Uncompiled, as for coverage, there is nothing to ask for."""
 
 
-prefetch: Any = _nothing if config.DISABLE_JIT else intrinsic(_prefetch)
+UNCOMPILED = bool(getattr(config, "DISABLE_JIT"))  # noqa: B009
+prefetch: Any = _nothing if UNCOMPILED else intrinsic(_prefetch)
