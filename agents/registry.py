@@ -8,7 +8,7 @@ import tomllib
 from importlib import resources
 from typing import Any, NamedTuple
 
-from hybridrl.planners.errors import UnknownNameError
+from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 
 class AgentRow(NamedTuple):
@@ -99,6 +99,8 @@ AGENTS: dict[str, AgentRow] = {
 
 # What a preset or --set may say besides arguments of the constructor.
 RUN_KEYS = ("total_timesteps", "n_envs")
+# Learn inside the storage engine, on traces and not on Gymnasium ids.
+STORAGE_AGENTS = ("harmonia", "sibyl")
 ENV_KEY = "env_kwargs"  # keywords of the environment that the agent was tuned with
 _GIVEN = ("self", "policy", "env", "seed", "device", "verbose", "tensorboard_log")
 
@@ -108,7 +110,11 @@ def agent_class(name: str) -> Any:
 
     Raises:
         UnknownNameError: If no agent has that name; the message gives the nearest ones.
+        ScenarioError: For agents of the storage engine, which another command trains.
     """
+    if name in STORAGE_AGENTS:
+        use = f"`hybridrl storage train {name} TRACE`: it learns inside the storage engine"
+        raise ScenarioError("agent", name, use)
     if name not in AGENTS:
         raise UnknownNameError("agent", name, AGENTS)
     module, _, attribute = AGENTS[name].entry_point.partition(":")

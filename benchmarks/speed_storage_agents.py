@@ -15,6 +15,7 @@ from hybridrl.benchmarks.speed import Subject
 from hybridrl.envs.storage.baselines.registry import make_policy
 from hybridrl.envs.storage.engine import HSSEngine
 from hybridrl.envs.storage.kernels.features import bins_of
+from hybridrl.envs.storage.policy import Policy
 from hybridrl.envs.storage.traces.workloads import make_workload
 
 PEER = "lru_write, whole trace"
@@ -31,8 +32,14 @@ def storage_agent_subjects(seed: int) -> list[Subject]:
         Subject("decision, 7-10-4", "decisions", _decisions(_four(seed), seed, TIMES)),
         Subject("decision, 6-20-30-2x51", "decisions", _decisions(wide, seed, TIMES // 20)),
         Subject("Harmonia, learning", "requests", _agent("Harmonia", trace, seed), PEER),
+        Subject(
+            "Harmonia, default, learning",
+            "requests",
+            _agent("Harmonia", trace, seed, "default"),
+            PEER,
+        ),
         Subject("Sibyl, learning", "requests", _agent("Sibyl", trace.head(5_000), seed), PEER),
-        Subject(PEER, "requests", _run(lambda: make_policy("lru_write"), trace)),
+        Subject(PEER, "requests", _run(make_policy("lru_write"), trace)),
     ]
 
 
@@ -64,14 +71,15 @@ def _repeat(brain: Brain, bins: NDArray[np.int64], row: NDArray[np.int64], times
     return total
 
 
-def _agent(name: str, trace: Any, seed: int) -> Callable[[], int]:
+def _agent(name: str, trace: Any, seed: int, profile: str | None = None) -> Callable[[], int]:
     from hybridrl import agents
 
-    return _run(lambda: getattr(agents, name)(seed=seed).engine_policy(), trace)
+    made = getattr(agents, name)(seed=seed, profile=profile)
+    return _run(made.engine_policy(), trace, extent_pages=made.settings.extent_pages)
 
 
-def _run(policy: Callable[[], Any], trace: Any) -> Callable[[], int]:
-    engine = HSSEngine(trace, "perf", policy=policy(), log=False)
+def _run(policy: Policy, trace: Any, **options: Any) -> Callable[[], int]:
+    engine = HSSEngine(trace, "perf", policy=policy, log=False, **options)
 
     def work() -> int:
         engine.reset(0)

@@ -27,5 +27,5 @@ STORAGE_POLICIES = (
     *("static_topk", "cde+hps", "lru_write+hps", "sibyl", "harmonia", "harmonia-default"),
     *("harmonia-place", "harmonia-move", "harmonia-blind", "harmonia-cold"),
     *("harmonia-default-place", "harmonia-default-move", "harmonia-default-blind"),
-    *("harmonia-default-bare", "archivist_like", "rnn_hss_like", "oracle"),
+    *("harmonia-default-bare", "archivist_like", "rnn_hss_like", "oracle", "oracle_belady"),
 )

@@ -1,4 +1,4 @@
-"""``hybridrl storage``: look into traces, fit generators to them, replay them, compare policies."""
+"""``hybridrl storage``: traces, generators, replays, trained agents, compared policies."""
 
 from __future__ import annotations
 
@@ -149,6 +149,49 @@ def replay(
     options = {"queue_depth": queue_depth, "fast_fraction": fast_fraction, "noise": noise}
     numbers = run_policy(found, config, policy, seed, start, replay=replay, **options)
     show_values(f"{policy} on {found.name}, {config}, {replay}", numbers, as_json)
+
+
+@storage.command()
+def train(
+    agent: Annotated[str, typer.Argument(help="harmonia or sibyl.")],
+    trace: Source,
+    config: Config = "perf",
+    profile: Annotated[
+        str | None, typer.Option(help="harmonia, sibyl or default [default: the agent's].")
+    ] = None,
+    passes: Annotated[int, typer.Option(min=1, help="Runs over the trace.")] = 1,
+    replay: Annotated[str, typer.Option(help="closed or open.")] = "closed",
+    settings: Annotated[
+        list[str] | None, typer.Option("--set", help="key=value; may be repeated.")
+    ] = None,
+    format: Format = None,
+    errors: Errors = "raise",
+    limit: Limit = None,
+    seed: Seed = 0,
+    scale: Scale = 1.0,
+    load: Load = None,
+    out: Annotated[Path | None, typer.Option(help="Folder for the trained agent.")] = None,
+    as_json: Json = False,
+) -> None:
+    """Train a storage agent on a trace inside the engine, and say how each pass went."""
+    from hybridrl import agents
+    from hybridrl.benchmarks.settings import parse_settings
+    from hybridrl.envs.storage.metrics import measure
+    from hybridrl.planners.errors import UnknownNameError
+
+    kinds = {"harmonia": agents.Harmonia, "sibyl": agents.Sibyl}
+    if agent not in kinds:
+        raise UnknownNameError("storage agent", agent, kinds)
+    made = kinds[agent](profile=profile, seed=seed, **parse_settings(settings or []))
+    found = _source(trace, format, errors, limit, seed, scale, config, load)
+    rows = []
+    for k in range(passes):
+        numbers = measure(made.run(found, config, seed=seed + k, replay=replay))
+        kept = {name: numbers[name] for name in ("requests", "mean_us", "p99_us", "iops")}
+        rows.append({"pass": k + 1, **kept})
+    show_records(f"{agent} on {found.name}, {config}, {replay}", rows, as_json)
+    if out:
+        say(str(made.save(out)))
 
 
 @storage.command()

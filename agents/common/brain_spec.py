@@ -9,6 +9,8 @@ from hybridrl.agents.common.small_q import HIDDEN, INPUTS, OUTPUTS
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 TILE = 32  # batches are multiples of it
+SMALL_TILE = 64  # samples that small networks work on at a time
+SMALL_ROWS = INPUTS + 2 * HIDDEN + 2 * OUTPUTS + 2  # numbers of each of them
 OPTIMISERS = ("sgd", "adam", "rmsprop")
 HEADS = ("q", "c51", "count")
 MAX_LAYERS = 4

@@ -26,6 +26,8 @@ from hybridrl.agents.common.brain_spec import (
     MAX_INPUTS,
     MAX_LAYERS,
     OPTIMISERS,
+    SMALL_ROWS,
+    SMALL_TILE,
     TILE,
     BrainSpec,
 )
@@ -68,7 +70,7 @@ class Brain(NamedTuple):
     Args:
         numbers: Knobs and scales of the inputs; parameters that act; parameters in training,
             gradient and two rows of optimiser state; reward and discount of every transition; room
-            for one decision; room for 32 samples.
+            for one decision; room for the samples that are worked on at a time.
         counts: Fill and head of the memory, counters, shape, state of the generator; room for the
             places of a batch and 32 actions.
         memory: Ring of transitions in bins: observation, next observation and action,
@@ -86,9 +88,11 @@ def make_brain(spec: BrainSpec) -> Brain:
     widths, adam = spec.widths, spec.optimiser == "adam"
     size = PADDED if spec.small else spec.parameters
     atoms = spec.atoms if spec.head == "c51" else 1
-    rows = 0 if spec.small else 2 * sum(widths) + max(widths) + atoms
+    tiles = (2 * sum(widths) + max(widths) + atoms) * TILE
+    if spec.small:
+        tiles = SMALL_ROWS * SMALL_TILE
     columns = INPUTS if spec.small else len(spec.bins)
-    numbers = np.zeros(ACTING + 5 * size + 2 * spec.capacity + 2 * max(widths) + rows * TILE)
+    numbers = np.zeros(ACTING + 5 * size + 2 * spec.capacity + 2 * max(widths) + tiles)
     numbers[[RATE, EXPLORATION]] = spec.learning_rate, spec.exploration
     numbers[[BETA1, BETA2, SMALL]] = (0.9, 0.999, 1e-8) if adam else (0.0, 0.95, 1e-2)
     numbers[[V_MIN, V_MAX, HUBER]] = spec.v_min, spec.v_max, spec.huber
@@ -310,7 +314,7 @@ def new_wait(brain: Brain) -> None:
         counts[WAIT] = int(np.log(1.0 - draw(counts)) / np.log(1.0 - chance))
 
 
-@njit(**PLAIN)
+@njit(**PLAIN, forceinline=True)
 def remember(
     brain: Brain, bins: Bytes, action: int, reward: float, next_bins: Bytes, discount: float
 ) -> None:

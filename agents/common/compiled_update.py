@@ -2,7 +2,8 @@
 
 Samples are worked on in tiles of 32: activations lie as ``[unit, sample]`` so that every inner loop
 runs over samples and becomes vector instructions. Rows of the tiles: activations of all
-layers, slopes of all layers, errors (of the widest layer), targets. Small networks need no tiles.
+layers, slopes of all layers, errors (of the widest layer), targets. Small networks have tiles of
+their own in :mod:`hybridrl.agents.common.small_update`.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from hybridrl.agents.common.compiled_q import (
     BETA1,
     BETA2,
     CHOSEN,
-    COUNT,
     DOUBLE,
     HUBER,
     LAYERS,
@@ -38,24 +38,11 @@ from hybridrl.agents.common.compiled_q import (
     Floats,
     Ints,
     draw,
-    inputs_of,
     returns_at,
     room_at,
 )
-from hybridrl.agents.common.small_q import (
-    INPUTS,
-    PADDED,
-    PLAIN,
-    QUICK,
-    add_small_gradient,
-    at_one_of_four,
-    best_of_four,
-    one_of_four,
-    sigmoid,
-    small_values,
-)
-
-LOG_MOST = 20.0  # of an expected count
+from hybridrl.agents.common.small_q import PLAIN, QUICK, sigmoid
+from hybridrl.agents.common.small_update import add_small
 
 
 @njit(**PLAIN)
@@ -80,7 +67,7 @@ def train(brain: Brain, batches: int) -> None:
     for _ in range(batches):
         for k in range(len(chosen)):
             chosen[k] = int(draw(brain.counts) * brain.counts[SIZE])
-        update(brain, chosen)
+        _descend(brain, chosen, False)
 
 
 @njit(**PLAIN)
@@ -94,61 +81,21 @@ def update(brain: Brain, chosen: Ints) -> float:
     Returns:
         The mean loss before the step.
     """
+    return float(_descend(brain, chosen, True) / len(chosen))
+
+
+@njit(**PLAIN)
+def _descend(brain: Brain, chosen: Ints, want_loss: bool) -> float:
+    """One step; returns the sum of the losses, or anything if it is not wanted."""
     size = brain.counts[PARAMETERS]
     brain.numbers[ACTING + 2 * size : ACTING + 3 * size] = 0.0
-    if brain.counts[COUNT]:
-        loss = _add_counts(brain, chosen)
+    if brain.counts[SMALL_NET]:
+        loss = add_small(brain, chosen, want_loss)
     else:
-        loss = _add_small(brain, chosen) if brain.counts[SMALL_NET] else _add_tiles(brain, chosen)
+        loss = _add_tiles(brain, chosen)
     brain.counts[UPDATES] += 1
     _step(brain)
-    return float(loss / len(chosen))
-
-
-@njit(**PLAIN)
-def _add_small(brain: Brain, chosen: Ints) -> float:
-    """Gradient of Huber's loss of a small network; returns the sum of the losses."""
-    numbers, memory = brain.numbers, brain.memory
-    ours, returns = numbers[ACTING + PADDED :], numbers[returns_at(brain) :]
-    actions, double = brain.counts[ACTIONS], brain.counts[DOUBLE]
-    bend, share = numbers[HUBER], 1.0 / len(chosen)
-    loss = 0.0
-    for row in chosen:
-        after = inputs_of(numbers, memory[row, INPUTS:])
-        ahead = small_values(numbers[ACTING:], after)
-        best = best_of_four(small_values(ours, after) if double else ahead, actions)
-        target = returns[2 * row] + returns[2 * row + 1] * one_of_four(ahead, best)
-        x = inputs_of(numbers, memory[row])
-        action = memory[row, 2 * INPUTS]
-        miss = one_of_four(small_values(ours, x), action) - target
-        size = min(abs(miss), bend)
-        loss += size * (abs(miss) - 0.5 * size)
-        e = min(bend, max(-bend, miss)) * share
-        add_small_gradient(ours, x, at_one_of_four(action, e))
-    return loss
-
-
-@njit(**PLAIN)
-def _add_counts(brain: Brain, chosen: Ints) -> float:
-    """Gradient of the negative binomial's likelihood; returns the sum of the losses.
-
-    With mean ``v = exp(output + log exposure)``, size ``k`` and count ``y`` the loss is
-    ``(1 + y / k) log(v + k) - (y / k) log v``, its derivative by the output ``(v - y) / (v + k)``.
-    """
-    numbers, memory = brain.numbers, brain.memory
-    ours, returns = numbers[ACTING + PADDED :], numbers[returns_at(brain) :]
-    size, share = numbers[HUBER], 1.0 / len(chosen)
-    loss = 0.0
-    for row in chosen:
-        x = inputs_of(numbers, memory[row])
-        action = memory[row, 2 * INPUTS]
-        log = one_of_four(small_values(ours, x), action) + returns[2 * row + 1]
-        log = min(LOG_MOST, max(-LOG_MOST, log))
-        value, count = np.exp(log), returns[2 * row]
-        loss += (1.0 + count / size) * np.log(value + size) - count / size * log
-        e = (value - count) / (value + size) * share
-        add_small_gradient(ours, x, at_one_of_four(action, e))
-    return loss
+    return float(loss)
 
 
 @njit(**PLAIN)

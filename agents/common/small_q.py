@@ -41,6 +41,32 @@ def sigmoid(x: float) -> float:
     return 0.5 + 0.5 * (top / below)
 
 
+@njit(**PLAIN, inline="always")
+def quick_exp(x: float) -> float:
+    """Exponential for ``|x| <= 20`` without a call, so that loops of it turn into vectors.
+
+    Taylor's series of ``x / 64``, squared six times: wrong by at most 1e-12 of the result.
+    """
+    r = x * 0.015625
+    y = 1.0 + r / 11.0
+    y = 1.0 + r * y * 0.1
+    y = 1.0 + r * y * (1.0 / 9.0)
+    y = 1.0 + r * y * 0.125
+    y = 1.0 + r * y * (1.0 / 7.0)
+    y = 1.0 + r * y * (1.0 / 6.0)
+    y = 1.0 + r * y * 0.2
+    y = 1.0 + r * y * 0.25
+    y = 1.0 + r * y * (1.0 / 3.0)
+    y = 1.0 + r * y * 0.5
+    y = 1.0 + r * y
+    y *= y
+    y *= y
+    y *= y
+    y *= y
+    y *= y
+    return y * y
+
+
 @njit(**QUICK)
 def small_values(p: Floats, x: Eight) -> Four:
     """Values of the four actions.
@@ -62,43 +88,6 @@ def small_values(p: Floats, x: Eight) -> Four:
     return q0, q1, q2, q3
 
 
-@njit(**QUICK)
-def add_small_gradient(p: Floats, x: Eight, errors: Four) -> None:
-    """Add the gradient of ``sum(errors * values)`` to ``p[PADDED : 2 * PADDED]``.
-
-    Args:
-        p: Parameters and gradient, ``(2 * PADDED,)``.
-        x: Inputs.
-        errors: Derivatives of the loss by the values.
-    """
-    x0, x1, x2, x3, x4, x5, x6, x7 = x
-    e0, e1, e2, e3 = errors
-    for j in range(HIDDEN):
-        z = p[B1 + j] + x0 * p[j] + x1 * p[12 + j] + x2 * p[24 + j] + x3 * p[36 + j]
-        z += x4 * p[48 + j] + x5 * p[60 + j] + x6 * p[72 + j] + x7 * p[84 + j]
-        s = sigmoid(z)
-        h = z * s
-        back = e0 * p[W2 + j] + e1 * p[W2 + 12 + j] + e2 * p[W2 + 24 + j] + e3 * p[W2 + 36 + j]
-        back *= s * (1.0 + z * (1.0 - s))
-        p[G + W2 + j] += e0 * h
-        p[G + W2 + 12 + j] += e1 * h
-        p[G + W2 + 24 + j] += e2 * h
-        p[G + W2 + 36 + j] += e3 * h
-        p[G + B1 + j] += back
-        p[G + j] += x0 * back
-        p[G + 12 + j] += x1 * back
-        p[G + 24 + j] += x2 * back
-        p[G + 36 + j] += x3 * back
-        p[G + 48 + j] += x4 * back
-        p[G + 60 + j] += x5 * back
-        p[G + 72 + j] += x6 * back
-        p[G + 84 + j] += x7 * back
-    p[G + B2] += e0
-    p[G + B2 + 1] += e1
-    p[G + B2 + 2] += e2
-    p[G + B2 + 3] += e3
-
-
 @njit(**PLAIN, inline="always")
 def best_of_four(q: Four, actions: int) -> int:
     """The first action of highest value among the first two to four."""
@@ -110,17 +99,6 @@ def best_of_four(q: Four, actions: int) -> int:
     if actions > 3 and q[3] > value:
         best, value = 3, q[3]
     return best
-
-
-@njit(**PLAIN, inline="always")
-def at_one_of_four(action: int, value: float) -> Four:
-    """A value at an action's place, 0 at the others'."""
-    return (
-        value if action == 0 else 0.0,
-        value if action == 1 else 0.0,
-        value if action == 2 else 0.0,
-        value if action == 3 else 0.0,
-    )
 
 
 @njit(**PLAIN, inline="always")

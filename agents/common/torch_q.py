@@ -34,7 +34,8 @@ from hybridrl.agents.common.compiled_q import (
     returns_at,
     set_layers,
 )
-from hybridrl.agents.common.compiled_update import LOG_MOST, copy_weights
+from hybridrl.agents.common.compiled_update import copy_weights
+from hybridrl.agents.common.small_update import LOG_MOST
 
 
 class _Swish(torch.autograd.Function):

@@ -34,7 +34,7 @@ from hybridrl.agents.harmonia.state import (
 )
 from hybridrl.envs.storage.kernels.background import room_on
 from hybridrl.envs.storage.kernels.candidates import apply_choices, candidates
-from hybridrl.envs.storage.kernels.compiled import inner
+from hybridrl.envs.storage.kernels.compiled import inlined, inner
 from hybridrl.envs.storage.kernels.drivers import Hooks
 from hybridrl.envs.storage.kernels.features import page_bins, request_bins
 from hybridrl.envs.storage.kernels.records import Engine
@@ -50,7 +50,7 @@ HOT = 4  # accesses that make a page hot
 SHORT = 4  # pages of a request that counts as random
 
 
-@inner
+@inlined
 def hide(bins: Any, blind: int) -> None:
     """Without coordination: the features that the other agent's doing shows in are 0."""
     if blind:
@@ -59,7 +59,7 @@ def hide(bins: Any, blind: int) -> None:
         bins[6] = 0
 
 
-@inner
+@inlined
 def cde_device(e: Engine) -> int:
     """Hot or random writes go to the fastest device, cold sequential ones to the slowest."""
     s = e.sys[0]
@@ -70,7 +70,7 @@ def cde_device(e: Engine) -> int:
     return int(np.int64(0) if hot or random else np.int64(s.devices - 1))
 
 
-@inner
+@inlined
 def base_device(e: Engine, rule: int) -> int:
     """A heuristic's device for the current request; reads stay where they are.
 
@@ -90,7 +90,7 @@ def base_device(e: Engine, rule: int) -> int:
     return cde_device(e)
 
 
-@inner
+@inlined
 def place(e: Engine, p: Minds) -> int:
     """The placement agent's device for the current request."""
     s = e.sys[0]
@@ -114,7 +114,7 @@ def place(e: Engine, p: Minds) -> int:
     return int(act(brain, now))
 
 
-@inner
+@inlined
 def reward_of(e: Engine, r: Any) -> float:
     """The placement reward of the request that was just served."""
     s = e.sys[0]
@@ -130,7 +130,7 @@ def reward_of(e: Engine, r: Any) -> float:
     return sibyl_code_reward(s.latency / 1000.0, s.evicted)
 
 
-@inner
+@inlined
 def served(e: Engine, p: Minds) -> None:
     """After every request: rewards of both agents, and training when it is due."""
     s = e.sys[0]
@@ -150,16 +150,13 @@ def served(e: Engine, p: Minds) -> None:
 def learn(p: Minds) -> None:
     """Both agents train, then act with what they learned."""
     r = p.rules[0]
-    if r.placer == AGENT:
-        brain = placer(p)
-        train(brain, r.place_batches)
-        copy_weights(brain)
-        explore_less(brain, r)
-    if r.move_batches:
-        brain = mover(p)
-        train(brain, r.move_batches)
-        copy_weights(brain)
-        explore_less(brain, r)
+    for which in range(2):  # one call: training is most of the code
+        brain = mover(p) if which else placer(p)
+        batches = r.move_batches if which else r.place_batches
+        if batches and (which or r.placer == AGENT):
+            train(brain, batches)
+            copy_weights(brain)
+            explore_less(brain, r)
 
 
 @inner
@@ -172,7 +169,7 @@ def explore_less(brain: Brain, r: Any) -> None:
         new_wait(brain)
 
 
-@inner
+@inlined
 def open_window(e: Engine, p: Minds, ticket: int) -> None:
     """From now on latencies count for a migration decision."""
     s = e.sys[0]
@@ -183,7 +180,7 @@ def open_window(e: Engine, p: Minds, ticket: int) -> None:
     r.last += 1
 
 
-@inner
+@inlined
 def mature(e: Engine, p: Minds) -> None:
     """Open windows of completed moves; give the reward of windows that are full.
 

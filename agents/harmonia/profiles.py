@@ -159,6 +159,8 @@ PROFILES: dict[str, StorageSettings] = {
         head="count",
         place_rate=1e-2,
         move_batch=128,
+        place_batches=4,
+        move_batches=4,
         train_every=250,
     ),
 }

@@ -63,7 +63,7 @@ def _values(numbers: Floats, bins: Any) -> Four:
     return values
 
 
-@inner
+@inlined
 def _flip(r: Any) -> bool:
     x = r.coin
     x ^= x << np.uint64(13)
@@ -73,7 +73,7 @@ def _flip(r: Any) -> bool:
     return bool((x >> np.uint64(32)) & np.uint64(1))
 
 
-@inner
+@inlined
 def _access_us(e: Engine, d: Any, full: float) -> float:
     """What the current request would take on a device; a full write buffer delays by its bytes."""
     s = e.sys[0]
@@ -89,7 +89,7 @@ def _access_us(e: Engine, d: Any, full: float) -> float:
     return float(total)
 
 
-@inner
+@inlined
 def _look(e: Engine, p: Worth) -> None:
     """Where the current request's pages are, and what it would take longer on each device."""
     s = e.sys[0]
@@ -102,7 +102,7 @@ def _look(e: Engine, p: Worth) -> None:
         p.levels[d].cost = max(0.0, _access_us(e, e.dev[d], p.levels[d].full) - fast)
 
 
-@inner
+@inlined
 def _teach(e: Engine, p: Worth, at: int, values: Four, log: float, accessed: int) -> None:
     """End what was followed, with the value of every device from what is known now."""
     r, f = p.rules[0], p.follow[at]
@@ -121,7 +121,7 @@ def _slot(p: Worth, page: int) -> int:
     return (page * 2654435761 >> 8) & (len(p.follow) - 1)
 
 
-@inner
+@inlined
 def _follow(e: Engine, p: Worth, at: int, page: int, kind: int, bins: Any) -> None:
     f = p.follow[at]
     f.page, f.start, f.kind, f.live = page, e.sys[0].i, kind, 1
@@ -129,7 +129,7 @@ def _follow(e: Engine, p: Worth, at: int, page: int, kind: int, bins: Any) -> No
         f.bins[k] = bins[k]
 
 
-@inner
+@inlined
 def _sweep(e: Engine, p: Worth) -> None:
     """Judge pages that were followed long enough; half of them are followed on."""
     r = p.rules[0]
@@ -146,7 +146,7 @@ def _sweep(e: Engine, p: Worth) -> None:
                 _follow(e, p, r.sweep, f.page, ONE, bins)
 
 
-@inner
+@inlined
 def _learn_from(e: Engine, p: Worth, values: Four) -> None:
     """The current request ends what followed its page; the page is followed from here."""
     s, now = e.sys[0], p.bins[0]
@@ -159,7 +159,7 @@ def _learn_from(e: Engine, p: Worth, values: Four) -> None:
     _sweep(e, p)
 
 
-@inner
+@inlined
 def _price(e: Engine, p: Worth, j: int, first: int, pages: int, bins: Any) -> float:
     """What it costs to send an extent from device ``j`` to the next one, us a page."""
     s, r = e.sys[0], p.rules[0]
@@ -175,7 +175,7 @@ def _price(e: Engine, p: Worth, j: int, first: int, pages: int, bins: Any) -> fl
     return float((max(0.0, lost) + move) / pages)
 
 
-@inner
+@inlined
 def _compare(e: Engine, p: Worth, j: int) -> int:
     """Compare extents at the old end of a device's list; returns how many.
 
@@ -223,7 +223,7 @@ def _choose_victim(e: Engine, p: Worth, j: int) -> None:
                 touch(e, page, j)
 
 
-@inner
+@inlined
 def _ready(e: Engine, p: Worth, j: int) -> bool:
     """Whether a device's next victim is still there, not accessed since and not wanted now."""
     s, level = e.sys[0], p.levels[j]
@@ -235,7 +235,7 @@ def _ready(e: Engine, p: Worth, j: int) -> bool:
     return not (level.page < s.page + s.npages and s.page < level.page + level.npages)
 
 
-@inner
+@inlined
 def _room_price(e: Engine, p: Worth, j: int, need: int) -> float:
     """What it costs to make room for ``need`` pages on a device."""
     level = p.levels[j]
@@ -250,7 +250,7 @@ def _room_price(e: Engine, p: Worth, j: int, need: int) -> float:
     return float(pages * price * level.caution)
 
 
-@inner
+@inlined
 def _climb(e: Engine, p: Worth, d: int) -> float:
     """The price of bringing the request's pages from below up to device ``d``.
 
@@ -270,7 +270,7 @@ def _climb(e: Engine, p: Worth, d: int) -> float:
     return float(total)
 
 
-@inner
+@inlined
 def _cheapest(e: Engine, p: Worth, values: Four) -> int:
     """The device with the least cost to come; a read can only come up or leave all as it is."""
     s, r = e.sys[0], p.rules[0]
@@ -297,7 +297,7 @@ def _cheapest(e: Engine, p: Worth, values: Four) -> int:
     return int(np.int64(best))
 
 
-@inner
+@inlined
 def place(e: Engine, p: Worth) -> int:
     """The device for the current request; learns from it on the way."""
     s, r = e.sys[0], p.rules[0]
@@ -317,7 +317,7 @@ def place(e: Engine, p: Worth) -> int:
     return _cheapest(e, p, values)
 
 
-@inner
+@inlined
 def served(e: Engine, p: Worth) -> None:
     """After every request: running means, and training when it is due."""
     s, r = e.sys[0], p.rules[0]
@@ -331,14 +331,13 @@ def served(e: Engine, p: Worth) -> None:
         r.horizon = max(LEAST_REACH, r.reach * e.dev[0].cap / r.mean_pages)
         r.step = int(min(float(LONGEST), max(float(SHORTEST), r.horizon / 4)))
         if r.learning:
-            train(placer(p), r.place_batches)
-            copy_weights(placer(p))
-            if r.mover:
-                train(mover(p), r.move_batches)
-                copy_weights(mover(p))
+            for which in range(1 + r.mover):  # one call: training is most of the code
+                brain = mover(p) if which else placer(p)
+                train(brain, r.move_batches if which else r.place_batches)
+                copy_weights(brain)
 
 
-@inner
+@inlined
 def victim(e: Engine, p: Worth, device: int) -> int:
     """The page to evict: the rest of the extent that was chosen, then the next choice."""
     level = p.levels[device]

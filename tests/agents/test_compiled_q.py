@@ -28,7 +28,7 @@ from hybridrl.agents.common.compiled_q import (
     returns_at,
 )
 from hybridrl.agents.common.compiled_update import copy_weights, train, update
-from hybridrl.agents.common.small_q import sigmoid
+from hybridrl.agents.common.small_q import quick_exp, sigmoid
 from hybridrl.agents.common.torch_q import (
     Swish,
     TorchLearner,
@@ -46,6 +46,10 @@ SPECS = {
     "sgd, wide": BrainSpec(bins=SEVEN, actions=2, hidden=(17,), optimiser="sgd", huber=0.3),
     "two layers": BrainSpec(bins=SIX, actions=3, hidden=(9, 5), optimiser="rmsprop"),
     "count": BrainSpec(bins=SEVEN, actions=4, head="count", learning_rate=1e-2, huber=0.3),
+    "count, half a tile left": BrainSpec(
+        bins=SEVEN, actions=2, head="count", learning_rate=1e-2, huber=0.3, batch_size=96
+    ),
+    "half a tile": BrainSpec(bins=SEVEN, actions=3, hidden=(12,), batch_size=32),
     "c51": BrainSpec(bins=SIX, actions=2, hidden=(20, 30), head="c51", atoms=11, v_max=3.0),
     "c51, double": BrainSpec(bins=SIX, actions=2, head="c51", atoms=5, v_max=2.0, double=True),
 }
@@ -83,6 +87,11 @@ def test_swish_is_wrong_by_less_than_5e_3_everywhere():
     ours = np.array([v * sigmoid(v) for v in x])
     assert np.abs(ours - x / (1 + np.exp(-x))).max() < 5e-3
     assert np.allclose(Swish()(torch.from_numpy(x)).numpy(), ours, atol=1e-12)
+
+
+def test_the_exponential_without_a_call_is_exact_to_twelve_figures():
+    x = np.linspace(-20, 20, 4001)
+    assert np.array([quick_exp(v) for v in x]) == pytest.approx(np.exp(x), rel=1e-12)
 
 
 @pytest.mark.parametrize("actions", [2, 3, 4])

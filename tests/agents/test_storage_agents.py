@@ -27,7 +27,8 @@ def test_a_run_keeps_every_page_and_trains_on_time(agent, trace):
     engine = engine_of(made, trace)
     engine.run()
     engine.check()
-    assert engine.state.p_counts[UPDATES] == 8 * (len(trace) // made.settings.train_every)
+    trainings = len(trace) // made.settings.train_every
+    assert engine.state.p_counts[UPDATES] == made.settings.place_batches * trainings
     assert engine.state.p_counts[WRITTEN] > 100
     moves = made.settings.migration == "agent"
     if made.settings.learner == "worth":
@@ -166,3 +167,14 @@ def test_profiles_hold_the_published_numbers():
 def test_bad_settings_are_refused(settings, error):
     with pytest.raises(error):
         Harmonia(**settings)
+
+
+def test_the_command_line_trains_pass_after_pass_and_saves(hybridrl, tmp_path):
+    words = ("storage", "train", "harmonia", "stg_1", "--limit", 1500, "--passes", 2, "--json")
+    done = hybridrl(*words, "--set", "warmup_requests=200", "--out", tmp_path / "agent")
+    assert done.exit_code == 0, done.output
+    rows = json.loads(done.stdout)
+    assert [(row["pass"], row["requests"]) for row in rows] == [(1, 1500), (2, 1500)]
+    assert all(0 < row["mean_us"] <= row["p99_us"] for row in rows)
+    agent = Harmonia.load(tmp_path / "agent")
+    assert agent.num_timesteps == 3000 and agent.settings.warmup_requests == 200

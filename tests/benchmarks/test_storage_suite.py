@@ -17,7 +17,7 @@ from hybridrl.benchmarks.storage_tables import (
     tables,
 )
 from hybridrl.benchmarks.suites import SUITES, Request
-from hybridrl.envs.storage.baselines.registry import POLICIES
+from hybridrl.envs.storage.baselines.registry import ORACLES, POLICIES
 from hybridrl.envs.storage.traces.workloads import WORKLOADS
 
 
@@ -55,7 +55,7 @@ TABLE = {
 
 def test_the_suite_names_what_exists():
     suite = SUITES["storage"]
-    assert set(suite.agents) <= {*POLICIES, *AGENTS, "oracle"}
+    assert set(suite.agents) <= {*POLICIES, *ORACLES, *AGENTS, "oracle"}
     assert suite.tiers["cpu"]["workloads"] == tuple(WORKLOADS)
 
 

@@ -61,6 +61,8 @@ def test_version_is_that_of_the_package(hybridrl):
         (("benchmark", "parking", "--jobs", "0"), "jobs"),
         (("train", "ppoo", "CartPole-v1"), "did you mean ppo"),
         (("train", "ppo", "CartPol-v1"), "CartPole"),
+        (("train", "harmonia", "CartPole-v1"), "storage train harmonia"),
+        (("storage", "train", "harmonica", "stg_1"), "did you mean harmonia"),
         (("train", "ppo", "CartPole-v1", "--set", "gama=1"), "did you mean gamma"),
         (("train", "ppo", "CartPole-v1", "--set", "gamma"), "key=value"),
         (("train", "ppo", "hybridrl/Parking-Hard-v0", "--env-kwargs", "level=hrad"), "hard"),

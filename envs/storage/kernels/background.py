@@ -8,7 +8,7 @@ source until the write is finished; its slot at the destination is reserved from
 
 from __future__ import annotations
 
-from hybridrl.envs.storage.kernels.compiled import entry, inner
+from hybridrl.envs.storage.kernels.compiled import entry, inlined, inner
 from hybridrl.envs.storage.kernels.lists import link_first, unlink
 from hybridrl.envs.storage.kernels.records import (
     DONE,
@@ -34,14 +34,14 @@ FLYING_MARK = i64(FLYING)
 PINGPONG = 1000  # requests
 
 
-@inner
+@inlined
 def room_on(e: Engine, device: int) -> int:
     """Free pages of a device, reserved ones not counted."""
     d = e.dev[device]
     return int(d.cap - d.used - d.reserved)
 
 
-@inner
+@inlined
 def note_move(e: Engine, p: int, src: int, dst: int) -> None:
     """Count one moved page: its age as a migrant, and whether it moved twice in 1000 requests."""
     s = e.sys[0]
@@ -57,7 +57,7 @@ def note_move(e: Engine, p: int, src: int, dst: int) -> None:
         s.demotions += 1
 
 
-@inner
+@inlined
 def _leaving(e: Engine, device: int) -> bool:
     """Whether a job in progress will free room on a device."""
     for k in range(len(e.job)):
@@ -159,7 +159,7 @@ def queue_move(e: Engine, page: int, npages: int, dst: int, tag: int) -> bool:
     return True
 
 
-@inner
+@inlined
 def _finish_job(e: Engine, k: int) -> None:
     """The write of job ``k`` is done: its pages are at the destination now."""
     s = e.sys[0]
@@ -179,7 +179,7 @@ def _finish_job(e: Engine, k: int) -> None:
     _release_job(e, k)
 
 
-@inner
+@inlined
 def _start_operation(e: Engine, k: int, at: float) -> None:
     """Start the pending read or write of job ``k``."""
     s = e.sys[0]
@@ -192,7 +192,7 @@ def _start_operation(e: Engine, k: int, at: float) -> None:
         j.state = WRITING
 
 
-@inner
+@inlined
 def _wake_waiting(e: Engine, now: float) -> None:
     """Let jobs go on that waited for room, oldest first; drop those that wait in vain."""
     s = e.sys[0]
@@ -215,7 +215,7 @@ def _wake_waiting(e: Engine, now: float) -> None:
             s.refused += 1
 
 
-@inner
+@inlined
 def _event_time(e: Engine, k: int) -> float:
     """When the next thing can happen to job ``k``."""
     j = e.job[k]
@@ -230,7 +230,7 @@ def _event_time(e: Engine, k: int) -> float:
     return float(max(d.free[next_channel(d)], j.release))
 
 
-@inner
+@inlined
 def run_background(e: Engine, t: float) -> None:
     """Do what the background does before a request arrives at ``t``, in order of time."""
     s = e.sys[0]
@@ -256,7 +256,7 @@ def run_background(e: Engine, t: float) -> None:
             _start_operation(e, best, soonest)
 
 
-@inner
+@inlined
 def _before(e: Engine, k: int, other: int) -> bool:
     """Order of two events at one time: completions first, then by release, then by age."""
     a, b = e.job[k], e.job[other]

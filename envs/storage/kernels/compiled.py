@@ -1,5 +1,8 @@
 """How the simulator's functions are compiled.
 
+A call passes an engine and a policy as some hundred words, which costs more than most functions
+do: what runs at every request is therefore made part of its caller (:func:`inlined`).
+
 Most of them are called by compiled code only. Leaving out their Python entry halves the time that
 compiling takes, as taking a whole engine apart is more code than most of them have. None of them
 allocates or returns an array, so they also do without reference counts, which would be most of the
@@ -31,6 +34,11 @@ def inlined(function: F) -> F:
 def entry(function: F) -> F:
     """Compile a function that Python calls as well."""
     return _compiled(function, _ENTRY)
+
+
+def inlined_entry(function: F) -> F:
+    """A function that is part of its compiled caller, and that Python calls as well."""
+    return _compiled(function, {**_ENTRY, "forceinline": True})
 
 
 def _compiled(function: F, options: dict[str, Any]) -> F:

@@ -115,9 +115,13 @@ def _drive(e: Engine, p: Any, stop: int, ask: int) -> int:
     s = e.sys[0]
     if s.stage == PLACING:
         return PLACE
-    if s.stage == MIGRATING or (s.stage == SERVED and _after(e, p, ask)):
+    if s.stage == MIGRATING:
         return MIGRATE
-    while s.i < stop:
+    while True:
+        if s.stage == SERVED and _after(e, p, ask):
+            return MIGRATE
+        if s.i >= stop:
+            return END
         if begin(e):
             if ask & ASK_PLACE:
                 s.stage = PLACING
@@ -125,9 +129,6 @@ def _drive(e: Engine, p: Any, stop: int, ask: int) -> int:
             if prepare(e, place(e, p)):
                 _make_room(e, p)
         complete(e)
-        if _after(e, p, ask):
-            return MIGRATE
-    return END
 
 
 @lru_cache(maxsize=64)

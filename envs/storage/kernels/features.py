@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.envs.storage.kernels.compiled import entry, inner
+from hybridrl.envs.storage.kernels.compiled import entry, inlined, inlined_entry
 from hybridrl.envs.storage.kernels.records import SIZE_SHIFT, TYPE_BIT, Engine
 from hybridrl.envs.storage.kernels.requests import size_bin
 
@@ -24,24 +24,24 @@ def bins_of(devices: int) -> tuple[int, ...]:
     return (2, 8, 64, 64, 8, devices, 64)
 
 
-@entry
+@inlined_entry
 def log_bin(value: int) -> int:
     """``min(63, floor(4 log2(value)))`` for values from 1, exactly, without a logarithm."""
     if value < 1:
         return 0
     if value >= 65536:
         return 63
-    octave = 0
-    power = 1
-    while 2 * power <= value:
-        power *= 2
-        octave += 1
-    part = value / power
-    quarter = (part >= _ROOT4) + (part >= _ROOT2) + (part >= _ROOT34)
+    octave, rest = 0, value
+    for shift in (8, 4, 2, 1):  # unrolled, and without a branch that the data decides
+        more = rest >= 1 << shift
+        octave += shift if more else 0
+        rest = rest >> shift if more else rest
+    power = float(1 << octave)  # times a power of 2 is exact
+    quarter = (value >= power * _ROOT4) + (value >= power * _ROOT2) + (value >= power * _ROOT34)
     return min(63, 4 * octave + quarter)
 
 
-@inner
+@inlined
 def _page_bins(e: Engine, s: Any, p: int, count: int, out: NDArray[np.int64]) -> None:
     r = e.page[p]
     out[ACC_INTR] = log_bin(s.i + 1 - r.last) if r.last > 0 else NEVER_BIN
@@ -53,7 +53,7 @@ def _page_bins(e: Engine, s: Any, p: int, count: int, out: NDArray[np.int64]) ->
     out[MIGR_INTR] = log_bin(s.migrations + 1 - r.migr) if r.migr > 0 else NEVER_BIN
 
 
-@entry
+@inlined_entry
 def request_bins(e: Engine, out: NDArray[np.int64]) -> None:
     """Bins of the current request's first page, before the request is served, shape ``(7,)``.
 
@@ -65,7 +65,7 @@ def request_bins(e: Engine, out: NDArray[np.int64]) -> None:
     _page_bins(e, s, s.page, e.page[s.page].count + 1, out)
 
 
-@entry
+@inlined_entry
 def page_bins(e: Engine, p: int, out: NDArray[np.int64]) -> None:
     """Bins of page ``p`` between requests; type and size are those of its last request."""
     flags = e.page[p].flags

@@ -13,6 +13,7 @@ from hybridrl.envs.storage.kernels.background import (
 )
 from hybridrl.envs.storage.kernels.compiled import entry, inlined, inner
 from hybridrl.envs.storage.kernels.lists import link_first, lru_victim, touch, unlink
+from hybridrl.envs.storage.kernels.prefetch import prefetch
 from hybridrl.envs.storage.kernels.records import (
     ALL,
     EVICT,
@@ -30,6 +31,8 @@ from hybridrl.envs.storage.kernels.records import (
     i64,
 )
 from hybridrl.envs.storage.kernels.service import next_channel, nominal_us, serve_pages
+
+AHEAD = 4  # requests whose pages are on their way from memory
 
 
 @inlined
@@ -60,6 +63,8 @@ def begin(e: Engine) -> bool:
     """The next request arrives; the background catches up. Returns whether a policy decides."""
     s = e.sys[0]
     r = e.req[s.first + s.i]
+    ahead = s.first + min(s.i + AHEAD, s.n - 1)
+    prefetch(e.page, e.req[ahead].page)
     if s.closed:
         slot = 0
         for k in range(1, s.depth):
@@ -123,7 +128,7 @@ def prepare(e: Engine, choice: int) -> bool:
     return True
 
 
-@inner
+@inlined
 def _plan_evictions(e: Engine, device: int, need: int) -> None:
     """Victims go one device down, which may have to make room in turn."""
     s = e.sys[0]
@@ -138,7 +143,7 @@ def _plan_evictions(e: Engine, device: int, need: int) -> None:
                     need -= 1
 
 
-@inner
+@inlined
 def evict(e: Engine, victim: int, device: int) -> None:
     """Evict a page from ``device`` to the next slower one, in favour of the current request.
 
@@ -268,7 +273,7 @@ def _read(e: Engine, s: Any) -> float:
     return float(finish)
 
 
-@inner
+@inlined
 def _promote(e: Engine, s: Any, t: float) -> None:
     """After a read for which another device was chosen: write what was read there.
 

@@ -42,7 +42,8 @@ def buffer_wait(d: Any, start: float, size: float) -> float:
     fill = max(0.0, d.fill - drained)
     d.fill_t = max(start, d.fill_t)
     d.fill = fill + size
-    return float(max(0.0, d.fill - d.buffer) / d.drain)
+    over = d.fill - d.buffer
+    return float(over / d.drain) if over > 0.0 else 0.0
 
 
 @inner
