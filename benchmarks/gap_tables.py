@@ -26,8 +26,7 @@ def tables(rows: Sequence[ResultRow]) -> list[Table]:
     """What each rival loses or wins against H2O, published figures, and last the returns."""
     if not rows:
         return []
-    found = list(dict.fromkeys(row.env for row in rows))
-    envs = [env for env in found if not _shared(env)] or found
+    envs = _gaps(rows)
     agents = list(dict.fromkeys(row.agent for row in rows))
     cells = {(env, agent): _cell(rows, env, agent) for env in envs for agent in agents}
     published = [table] if (table := published_table(rows[0].suite)) else []
@@ -35,9 +34,18 @@ def tables(rows: Sequence[ResultRow]) -> list[Table]:
 
 
 def plots(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
-    """Learning curves: return in the real environment against updates."""
+    """Learning curves: return in the real environment against updates.
+
+    Runs that several gaps share stand in the panel of each.
+    """
+    drawn = [
+        row._replace(env=env)
+        for env in _gaps(rows)
+        for row in rows
+        if row.env == home(env, row.agent)
+    ]
     labels = ("updates", "return in the real environment")
-    return [learning_curves(rows, CURVE, labels, folder / f"{rows[0].suite}.png")]
+    return [learning_curves(drawn, CURVE, labels, folder / f"{rows[0].suite}.png")]
 
 
 def published_table(suite: str) -> Table | None:
@@ -71,6 +79,12 @@ def _cell(rows: Sequence[ResultRow], env: str, agent: str) -> Cell:
         if here and row.metric.startswith(EPISODE):
             episodes.setdefault(row.seed, []).append(row.value)
     return _interval(tuple(tuple(episodes[seed]) for seed in sorted(episodes)))
+
+
+def _gaps(rows: Sequence[ResultRow]) -> list[str]:
+    """Cells of the table: gaps with their data; shared runs where there is nothing else."""
+    found = list(dict.fromkeys(row.env for row in rows))
+    return [env for env in found if not _shared(env)] or found
 
 
 def _shared(env: str) -> bool:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from hybridrl.benchmarks.results import ResultRow, pooled
 
@@ -44,7 +44,7 @@ def budget_curves(rows: Sequence[ResultRow], file: Path) -> Path:
         axes.minorticks_off()
     figure.supxlabel("decisions allowed")
     figure.supylabel("success [%]")
-    return _save(figure, file, next(iter(panels.values())))
+    return _save(figure, file, panels.values())
 
 
 def distributions(
@@ -99,7 +99,7 @@ def learning_curves(
         axes.set(title=env)
     figure.supxlabel(labels[0])
     figure.supylabel(labels[1])
-    return _save(figure, file, next(iter(panels.values())))
+    return _save(figure, file, panels.values())
 
 
 def metric_bars(rows: Sequence[ResultRow], metric: str, label: str, file: Path) -> Path:
@@ -153,10 +153,14 @@ def _figure(lines: int, columns: int, size: tuple[float, float]) -> tuple[Figure
     return figure, axes
 
 
-def _save(figure: Figure, file: Path, legend_of: Axes | None = None) -> Path:
-    if legend_of is not None:
-        handles, labels = legend_of.get_legend_handles_labels()
-        figure.legend(handles, labels, loc="outside upper center", ncols=7, fontsize=8)
+def _save(figure: Figure, file: Path, legend_of: Iterable[Axes] = ()) -> Path:
+    """Write a figure, with one legend of what any of the panels shows."""
+    shown: dict[str, Any] = {}
+    for axes in legend_of:
+        handles, labels = axes.get_legend_handles_labels()
+        shown |= dict(zip(labels, handles, strict=True))
+    if shown:
+        figure.legend(shown.values(), shown, loc="outside upper center", ncols=7, fontsize=8)
     file.parent.mkdir(parents=True, exist_ok=True)
     partial = file.with_name(f"{file.stem}.partial{file.suffix}")
     figure.savefig(partial, dpi=150)

@@ -29,6 +29,7 @@ def plots(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
 
 def _means(rows: Sequence[ResultRow], systems: Sequence[str], file: Path) -> Path:
     from matplotlib.figure import Figure
+    from matplotlib.ticker import NullFormatter
 
     figure = Figure(figsize=(4.2 * len(systems), 5), layout="constrained")
     panels = figure.subplots(1, len(systems), squeeze=False)[0]
@@ -38,6 +39,7 @@ def _means(rows: Sequence[ResultRow], systems: Sequence[str], file: Path) -> Pat
         values = [geometric_mean(logs_over(numbers, name)) for name in names]
         axes.barh(names[::-1], values[::-1], color=COLOURS[0])
         axes.set(title=system, xlabel="latency over Fast-Only", xscale="log")
+        axes.xaxis.set_minor_formatter(NullFormatter())  # its labels lie upon each other
     figure.savefig(file, dpi=110)
     return file
 
@@ -48,14 +50,15 @@ def _over_time(rows: Sequence[ResultRow], system: str, file: Path) -> Path:
     steps = sorted({r.metric for r in rows if r.metric.startswith("mean_us_at_")})
     figure = Figure(figsize=(7, 4.5), layout="constrained")
     axes = figure.subplots()
-    agents = [a for a in dict.fromkeys(r.agent for r in rows) if a != FAST_ONLY]
+    timed = [r for r in rows if r.env.startswith(f"{system}/") and r.metric in steps]
+    agents = [a for a in dict.fromkeys(r.agent for r in timed) if a != FAST_ONLY]
     numbers = [numbers_of(rows, system, step) for step in steps]
     for i, agent in enumerate(agents):
         curve = [geometric_mean(logs_over(n, agent)) for n in numbers]
         share = [(k + 0.5) / len(steps) for k in range(len(steps))]
         axes.plot(share, curve, label=agent, color=COLOURS[i % len(COLOURS)])
     axes.axvline(0.5, color="#999999", linestyle=":")
-    axes.set(xlabel="share of the trace", ylabel="latency over Fast-Only", yscale="log")
-    axes.legend(fontsize="small", ncols=2)
+    axes.set(xlabel="share of the trace", ylabel="latency over Fast-Only")
+    figure.legend(loc="outside upper center", fontsize="small", ncols=4)
     figure.savefig(file, dpi=110)
     return file
