@@ -59,6 +59,7 @@ def test_a_length_that_no_row_has_is_refused():
         parts_of(294)
 
 
+@pytest.mark.slow
 def test_learning_over_a_range_of_vehicles_counts_its_episodes_by_class():
     env = make_vec("hybridrl/Parking-All-v0", 8, 0, max_decisions=6, **{**OPTIONS, "task": "both"})
     model = HopePPO(env=env, n_steps=16, batch_size=64, seed=0, device="cpu")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from typing import Any
 
-from llvmlite import ir  # type: ignore[import-untyped]
 from numba import types
 from numba.core import cgutils, config
 from numba.extending import intrinsic
@@ -22,6 +21,8 @@ def _prefetch(typingctx: Any, array: Any, index: Any) -> Any:
     """
 
     def generate(context: Any, builder: Any, signature: Any, arguments: Any) -> Any:
+        from llvmlite import ir  # type: ignore[import-untyped]  # numba's own back end
+
         kind = signature.args[0]
         data = context.make_array(kind)(context, builder, arguments[0]).data
         at = builder.gep(data, [arguments[1]])
