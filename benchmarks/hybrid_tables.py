@@ -20,6 +20,7 @@ SCRATCH = "sac"  # what every hybrid agent has to beat
 PEER = "rlpd-lite"  # 50/50 mixing with two critics
 FEW = 3  # seeds below which a difference says nothing
 COLUMNS = ("final score [95 %]", "area under the curve [95 %]", "regret", "after offline phase")
+TO_SCRATCH = f"steps to final score of {SCRATCH}"
 COUNTS = ("env steps", "gradient steps", "seconds a seed", "seeds")
 
 
@@ -70,11 +71,13 @@ def _reached(rows: Sequence[ResultRow], env: str) -> Table:
     notes = (
         f"Deterministic policy, {most} episodes an evaluation; area: mean over all evaluations "
         "after the first step; regret: 1 - area between the task's reference scores; intervals "
-        "bootstrap seeds, then episodes. Gradient steps count those of an offline phase.",
+        "bootstrap seeds, then episodes. Gradient steps count those of an offline phase. "
+        f"{TO_SCRATCH.capitalize()}: environment steps at the first evaluation, mean over seeds, "
+        "that is no worse than its last; - where there is none.",
         *dict.fromkeys(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in here),
     )
     title = f"{env}: suite {rows[0].suite}, {rows[0].variant}"
-    return Table(title, ("agent", *COLUMNS, *COUNTS), lines, notes)
+    return Table(title, ("agent", *COLUMNS, TO_SCRATCH, *COUNTS), lines, notes)
 
 
 def _cells(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]:
@@ -90,11 +93,23 @@ def _cells(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]:
         _interval(tuple((area[seed],) for seed in sorted(area))).text,
         f"{np.mean(list(regret.values())):.3f}",
         f"{np.mean(list(offline.values())):.3g}" if offline else "-",
+        _steps_to_scratch(rows, env, agent),
         f"{max(row.steps for row in own):,}",
         f"{max(row.value for row in own):,.0f}",
         f"{np.mean([row.wall_s for row in own]):.0f}",
         str(len(own)),
     )
+
+
+def _steps_to_scratch(rows: Sequence[ResultRow], env: str, agent: str) -> str:
+    """Environment steps after which an agent is as good as SAC from scratch in the end."""
+    goal = list(_by_seed(rows, env, SCRATCH, "score").values())
+    curve: dict[int, list[float]] = {}
+    for row in rows:
+        if (row.env, row.agent) == (env, agent) and row.metric.startswith(CURVE):
+            curve.setdefault(int(row.metric.removeprefix(CURVE)), []).append(row.value)
+    there = [steps for steps in sorted(curve) if goal and np.mean(curve[steps]) >= np.mean(goal)]
+    return f"{there[0]:,}" if there else "-"
 
 
 def _differences(rows: Sequence[ResultRow], envs: Sequence[str], other: str) -> Table | None:

@@ -101,7 +101,7 @@ def test_tables_pair_seeds_and_say_what_lies_above(tmp_path):
     assert [line[0] for line in against_peer.rows] == ["sac", "moorl"]
     assert "below" in against_peer.rows[1][1]
     assert [line[0] for line in reached.rows] == ["sac", "moorl", "rlpd-lite"]
-    assert reached.rows[0][5:7] == ("10", "40")
+    assert reached.rows[0][6:8] == ("10", "40")
     assert tables([]) == []
 
 
