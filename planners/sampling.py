@@ -244,6 +244,7 @@ def _make_setup(base: Any, geometric: Any, scenario: Scenario, body: Body) -> tu
         checked = 0
 
         def checkMotion(self, a: Any, b: Any) -> bool:
+            """Whether the car meets nothing on its way between two states."""
             self.checked += 1
             return motion_free(
                 b.getX(), b.getY(), b.getYaw(), a.getX(), a.getY(), a.getYaw(), radius, *scene

@@ -116,6 +116,7 @@ def _callback(row: Behaviour, folder: Path, ticker: Ticks) -> Any:
                 self.keep()
 
         def keep(self) -> None:
+            """Evaluate the actor and write it down, unless that has been done at this step."""
             step = self.model.num_timesteps
             known = evaluations(folder)
             if step == 0 or any(entry["step"] == step for entry in known):
