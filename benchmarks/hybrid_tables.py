@@ -66,18 +66,27 @@ def paired(rows: Sequence[ResultRow], env: str, agent: str, other: str, metric: 
 def _reached(rows: Sequence[ResultRow], env: str) -> Table:
     here = [row for row in rows if row.env == env]
     agents = _in_order(here)
-    lines = tuple((agent, *_cells(here, env, agent)) for agent in agents)
+    lines: list[tuple[str, ...]] = [(agent, *_cells(here, env, agent)) for agent in agents]
+    columns: tuple[str, ...] = ("agent", *COLUMNS, *COUNTS)
     most = max((row.n for row in here if row.metric == "score"), default=0)
-    notes = (
+    note = (
         f"Deterministic policy, {most} episodes an evaluation; area: mean over all evaluations "
         "after the first step; regret: 1 - area between the task's reference scores; intervals "
-        "bootstrap seeds, then episodes. Gradient steps count those of an offline phase. "
-        f"{TO_SCRATCH.capitalize()}: environment steps at the first evaluation, mean over seeds, "
-        "that is no worse than its last; - where there is none.",
+        "bootstrap seeds, then episodes. Gradient steps count those of an offline phase."
+    )
+    if SCRATCH in agents:
+        columns += (TO_SCRATCH,)
+        lines = [(*line, _steps_to_scratch(here, env, line[0])) for line in lines]
+        note += (
+            f" {TO_SCRATCH.capitalize()}: environment steps at the first evaluation, mean over "
+            "seeds, that is no worse than its last; - where there is none."
+        )
+    notes = (
+        note,
         *dict.fromkeys(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in here),
     )
     title = f"{env}: suite {rows[0].suite}, {rows[0].variant}"
-    return Table(title, ("agent", *COLUMNS, TO_SCRATCH, *COUNTS), lines, notes)
+    return Table(title, columns, tuple(lines), notes)
 
 
 def _cells(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]:
@@ -93,7 +102,6 @@ def _cells(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[str, ...]:
         _interval(tuple((area[seed],) for seed in sorted(area))).text,
         f"{np.mean(list(regret.values())):.3f}",
         f"{np.mean(list(offline.values())):.3g}" if offline else "-",
-        _steps_to_scratch(rows, env, agent),
         f"{max(row.steps for row in own):,}",
         f"{max(row.value for row in own):,.0f}",
         f"{np.mean([row.wall_s for row in own]):.0f}",

@@ -101,8 +101,18 @@ def test_tables_pair_seeds_and_say_what_lies_above(tmp_path):
     assert [line[0] for line in against_peer.rows] == ["sac", "moorl"]
     assert "below" in against_peer.rows[1][1]
     assert [line[0] for line in reached.rows] == ["sac", "moorl", "rlpd-lite"]
-    assert reached.rows[0][6:8] == ("10", "40")
+    assert reached.rows[0][5:7] == ("10", "40")
     assert tables([]) == []
+
+
+def test_tables_tell_when_an_agent_is_as_good_as_sac_in_the_end(tmp_path):
+    curves = {"sac": [1.0, 2.0, 6.0], "moorl": [1.0, 7.0, 5.0], "rlpd-lite": [0.0, 1.0, 2.0]}
+    results = [result(tmp_path, scores(c, agent), agent=agent) for agent, c in curves.items()]
+    reached = tables(summarise(results, tmp_path))[-1]
+    assert reached.columns[-1] == "steps to final score of sac"
+    assert [line[-1] for line in reached.rows] == ["30", "20", "-"]
+    alone = tables(summarise(results[1:], tmp_path))[-1]
+    assert "sac" not in alone.columns[-1]
 
 
 def test_figures_are_drawn(tmp_path):
