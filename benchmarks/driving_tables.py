@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from hybridrl.benchmarks.metrics import seed_bootstrap, wilson
-from hybridrl.benchmarks.results import ResultRow, pooled
+from hybridrl.benchmarks.results import ResultRow, interval, percent, pooled
 from hybridrl.benchmarks.tables import Table
 
 
@@ -23,25 +22,6 @@ def tables(rows: Sequence[ResultRow]) -> list[Table]:
         _table(rows, "Crashes in %", "crash", "{:.1f}", 100.0),
         _table(rows, "Success in % [95 % interval]", "success", "", 100.0),
     ]
-
-
-def interval(rows: Sequence[ResultRow], env: str, agent: str) -> tuple[float, float, float]:
-    """Success rate and its 95 % interval: over seeds and then episodes, or Wilson's for one seed.
-
-    Args:
-        rows: Long rows.
-        env: Scene.
-        agent: Driver.
-
-    Returns:
-        Rate, lower and upper bound in [0, 1].
-    """
-    chosen = [r for r in rows if (r.env, r.agent, r.metric) == (env, agent, "success")]
-    rate = pooled(chosen, env, agent, "success")[0]
-    if len(chosen) == 1:
-        return rate, *wilson(round(chosen[0].value * chosen[0].n), chosen[0].n)
-    runs = [np.arange(r.n) < round(r.value * r.n) for r in chosen]
-    return rate, *seed_bootstrap(runs)
 
 
 def plots(rows: Sequence[ResultRow], folder: Path) -> list[Path]:
@@ -109,7 +89,6 @@ def _cell(
         return "-"
     if metric != "success":
         return form.format(scale * value)
-    rate, low, high = interval(rows, env, agent)
     seeds = _seeds([row for row in rows if row.agent == agent])
     count = f" ({seeds[env]})" if len(set(seeds.values())) > 1 else ""
-    return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]{count}"
+    return percent(*interval(rows, env, agent)) + count

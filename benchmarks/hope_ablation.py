@@ -17,10 +17,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from hybridrl.benchmarks.hope import Mode, episode_of
-from hybridrl.benchmarks.metrics import wilson
 from hybridrl.benchmarks.parking import Episode, metrics
 from hybridrl.benchmarks.plots import parking_plots as plots
-from hybridrl.benchmarks.results import ResultRow, pooled, row_of
+from hybridrl.benchmarks.results import ResultRow, interval, percent, pooled, row_of
 from hybridrl.benchmarks.rows_file import read_rows, write_rows
 from hybridrl.benchmarks.runs import RunConfig, RunResult
 from hybridrl.benchmarks.suites import Request
@@ -253,28 +252,23 @@ def _table(rows: Sequence[ResultRow], title: str, cell: Callable[[str, str], str
     lines = tuple(
         (agent, _samples(rows, agent), *(cell(env, agent) for env in envs)) for agent in agents
     )
-    seeds = len({row.seed for row in rows})
     notes = (
-        f"{max(row.n for row in rows)} fixed scenes a class, {seeds} seed(s), motions drawn, 200 "
-        "decisions, every path checked again at 1 cm; one part changed at a time.",
+        f"{max(row.n for row in rows)} fixed scenes a class, motions drawn, 200 decisions, every "
+        "path checked again at 1 cm; one part changed at a time.",
         *dict.fromkeys(f"Made by: {r.command} ({r.version}, commit {r.commit})" for r in rows),
     )
     heading = f"{title}: suite {rows[0].suite}, tier {rows[0].variant}"
-    return Table(
-        heading, ("variant", "samples", *(e.replace("-", " ") for e in envs)), lines, notes
-    )
+    columns = ("variant", "samples (seeds)", *(e.replace("-", " ") for e in envs))
+    return Table(heading, columns, lines, notes)
 
 
 def _samples(rows: Sequence[ResultRow], agent: str) -> str:
-    return f"{max(row.steps for row in rows if row.agent == agent):,}"
+    own = [row for row in rows if row.agent == agent]
+    return f"{max(row.steps for row in own):,} ({len({row.seed for row in own})})"
 
 
 def _rate(rows: Sequence[ResultRow], env: str, agent: str, suffix: str) -> str:
-    rate, n = pooled(rows, env, agent, f"success{suffix}")
-    if not n:
-        return "-"
-    low, high = wilson(round(rate * n), n)
-    return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]"
+    return percent(*interval(rows, env, agent, f"success{suffix}"))
 
 
 def _mean(rows: Sequence[ResultRow], env: str, agent: str) -> str:

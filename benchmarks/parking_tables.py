@@ -8,11 +8,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from hybridrl.benchmarks.metrics import seed_bootstrap, wilson
-from hybridrl.benchmarks.results import ResultRow, pooled
+from hybridrl.benchmarks.results import ResultRow, interval, percent, pooled
 from hybridrl.benchmarks.tables import Table
 
 _DETAILS = (
@@ -114,20 +110,7 @@ def _headline(rows: Sequence[ResultRow], envs: Sequence[str], agents: Sequence[s
 
 
 def _success(rows: Sequence[ResultRow], env: str, agent: str) -> str:
-    rate, n = pooled(rows, env, agent, "success")
-    if not n:
-        return "-"
-    own = [r for r in rows if (r.env, r.agent, r.metric) == (env, agent, "success")]
-    if len(own) > 1:
-        low, high = seed_bootstrap([_outcomes(r) for r in own], samples=500)
-    else:
-        low, high = wilson(round(rate * n), n)
-    return f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]"
-
-
-def _outcomes(row: ResultRow) -> NDArray[np.bool_]:
-    """One entry an episode, as many of them true as succeeded."""
-    return np.arange(row.n) < round(row.value * row.n)
+    return percent(*interval(rows, env, agent))
 
 
 def _in_order(names: Any) -> list[str]:

@@ -6,6 +6,9 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any, NamedTuple
 
+import numpy as np
+
+from hybridrl.benchmarks.metrics import seed_bootstrap, wilson
 from hybridrl.benchmarks.rows_file import read_rows, write_rows
 from hybridrl.benchmarks.runs import RunResult
 
@@ -113,6 +116,32 @@ def pooled(rows: Iterable[ResultRow], env: str, agent: str, metric: str) -> tupl
     chosen = [r for r in rows if (r.env, r.agent, r.metric) == (env, agent, metric) and r.n]
     n = sum(r.n for r in chosen)
     return (sum(r.value * r.n for r in chosen) / n if n else float("nan")), n
+
+
+def interval(
+    rows: Iterable[ResultRow], env: str, agent: str, metric: str = "success"
+) -> tuple[float, float, float]:
+    """A success rate and its 95 % interval: over seeds, then episodes, or Wilson's for one seed.
+
+    Args:
+        rows: Long rows.
+        env: Scene.
+        agent: Who drives.
+        metric: A rate in [0, 1].
+
+    Returns:
+        Rate, lower and upper bound in [0, 1]; ``nan`` where there are no episodes.
+    """
+    own = [r for r in rows if (r.env, r.agent, r.metric) == (env, agent, metric) and r.n]
+    rate, n = pooled(own, env, agent, metric)
+    if len(own) > 1:
+        return rate, *seed_bootstrap([np.arange(r.n) < round(r.value * r.n) for r in own])
+    return rate, *(wilson(round(rate * n), n) if n else (rate, rate))
+
+
+def percent(rate: float, low: float, high: float) -> str:
+    """A rate and its interval in %, as in ``97.3 [95-99]``; ``-`` where there is none."""
+    return "-" if np.isnan(rate) else f"{100 * rate:.1f} [{100 * low:.0f}-{100 * high:.0f}]"
 
 
 def _short(value: float) -> float:

@@ -7,9 +7,9 @@ from hybridrl.agents.registry import resolve
 from hybridrl.benchmarks.driving import EPISODES, metrics, summarise, trials, variant
 from hybridrl.benchmarks.driving_drivers import LEARNERS, TEACHERS, TRIVIAL, training_of, untrained
 from hybridrl.benchmarks.driving_rollouts import Drive, drive
-from hybridrl.benchmarks.driving_tables import interval, plots, tables
+from hybridrl.benchmarks.driving_tables import plots, tables
 from hybridrl.benchmarks.metrics import wilson
-from hybridrl.benchmarks.results import ResultRow
+from hybridrl.benchmarks.results import ResultRow, interval
 from hybridrl.benchmarks.rows_file import read_rows
 from hybridrl.benchmarks.runner import make_request
 from hybridrl.benchmarks.runs import execute
