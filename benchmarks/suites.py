@@ -85,7 +85,7 @@ SUITES: dict[str, Suite] = {
         module="hybridrl.benchmarks.hope_ablation",
         envs=PARKING_CLASSES[:5],
         agents=(
-            *("full", "mask-as-input", "no-mask", "no-reeds-shepp", "transformer", "no-curriculum"),
+            *("full", "mask-as-input", "no-mask", "no-reeds-shepp", "mlp", "no-curriculum"),
             *("sampled-contact", "gaussian-mask", "normalised", "hope-sac", "sb3-ppo", "sb3-sac"),
             *("random-1", "random-64"),
         ),

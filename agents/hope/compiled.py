@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
 import numpy as np
 from numba import njit
 from numpy.typing import NDArray
@@ -20,82 +18,47 @@ PARKED = 0.95  # share of the goal rectangle that is covered
 SPACING = 0.1  # metres between the places that must be inside the bounds
 
 
-class Packed(NamedTuple):
-    """A perceptron in one piece.
-
-    Args:
-        sizes: Widths from the input to the output, int64.
-        weights: ``(inputs, outputs)`` of each layer in turn, flattened.
-        biases: Of each layer in turn.
-        hyperbolic: Whether hidden layers are tanh; else they are rectified.
-        ego: Whether the row ends with last direction and remaining time.
-    """
-
-    sizes: NDArray[np.int64]
-    weights: Single
-    biases: Single
-    hyperbolic: bool
-    ego: bool
-
-
-# Sums may be reordered, but infinities stay what they are.
-@njit(cache=True, error_model="numpy", fastmath={"contract", "reassoc", "nsz", "arcp"})
-def masked_scores(rows: NDArray[np.void], max_decisions: int, net: Packed) -> Single:
-    """Logits for simulator rows, -inf where a motion is not allowed (``features.py`` compiled).
+@njit(cache=True, error_model="numpy")
+def simulator_features(
+    rows: NDArray[np.void], max_decisions: int, inputs: int, ego: bool, vehicle: bool
+) -> Single:
+    """Feature rows of simulator rows (``features.py`` compiled).
 
     Args:
         rows: Dtype ``ROW``, shape ``(N,)``.
         max_decisions: Of an episode, for the time feature.
-        net: The actor.
+        inputs: Length of a feature row.
+        ego: Whether it has last direction and remaining time.
+        vehicle: Whether it has the numbers of the vehicle.
 
     Returns:
-        Shape ``(N, 42)``.
+        Shape ``(N, inputs)``.
     """
-    out = np.empty((len(rows), MASK), np.float32)
-    x, y = np.empty(net.sizes.max(), np.float32), np.empty(net.sizes.max(), np.float32)
+    out = np.empty((len(rows), inputs), np.float32)
     for n in range(len(rows)):
-        row = rows[n]
-        _features(row, max_decisions, net.ego, x)
-        first, bias = 0, 0
-        for layer in range(len(net.sizes) - 1):
-            inputs, outputs = net.sizes[layer], net.sizes[layer + 1]
-            for j in range(outputs):
-                y[j] = net.biases[bias + j]
-            for i in range(inputs):
-                value = x[i]
-                if value != 0.0:
-                    weights = net.weights[first + i * outputs : first + (i + 1) * outputs]
-                    for j in range(outputs):
-                        y[j] += value * weights[j]
-            first += inputs * outputs
-            bias += outputs
-            if layer < len(net.sizes) - 2:
-                for j in range(outputs):
-                    y[j] = np.tanh(y[j]) if net.hyperbolic else max(y[j], np.float32(0.0))
-            x, y = y, x
+        row, x = rows[n], out[n]
         for a in range(MASK):
-            out[n, a] = x[a] if row.allowed[a] > 0 else -np.inf
+            x[a] = row.mask[a] if row.allowed[a] > 0 else 0.0
+        for i in range(LIDAR):
+            x[MASK + i] = row.lidar[i] / np.float32(5.0)
+            x[MASK + LIDAR + i] = np.exp(np.float32(-2.0) * row.lidar[i])
+        at = MASK + 2 * LIDAR
+        x[at] = row.target[0] / 10.0
+        for k in range(4):
+            x[at + 1 + k] = row.target[1 + k]
+        for k in range(2):
+            offset = row.target[0] * row.target[1 + k]
+            x[at + 5 + k] = offset / 5.0
+            x[at + 7 + k] = np.tanh(offset)
+        at += 9
+        if ego:
+            x[at] = row.speed
+            x[at + 1] = max(1.0 - row.decisions / max_decisions, 0.0)
+            at += 2
+        if vehicle:
+            for k in range(len(row.vehicle)):
+                x[at + k] = row.vehicle[k]
     return out
-
-
-@njit(cache=True, error_model="numpy")
-def _features(row: Any, max_decisions: int, ego: bool, x: Single) -> None:
-    for a in range(MASK):
-        x[a] = row.mask[a] if row.allowed[a] > 0 else 0.0
-    for i in range(LIDAR):
-        x[MASK + i] = row.lidar[i] / 5.0
-        x[MASK + LIDAR + i] = np.exp(-2.0 * row.lidar[i])
-    at = MASK + 2 * LIDAR
-    x[at] = row.target[0] / 10.0
-    for k in range(4):
-        x[at + 1 + k] = row.target[1 + k]
-    for k in range(2):
-        offset = row.target[0] * row.target[1 + k]
-        x[at + 5 + k] = offset / 5.0
-        x[at + 7 + k] = np.tanh(offset)
-    if ego:
-        x[at + 9] = row.speed
-        x[at + 10] = max(1.0 - row.decisions / max_decisions, 0.0)
 
 
 @njit(cache=True, error_model="numpy")

@@ -7,7 +7,7 @@ from gymnasium import spaces
 from stable_baselines3.common.torch_layers import BaseFeaturesExtractor
 from torch import Tensor, nn
 
-from hybridrl.agents.hope.features import PARTS, feature_count, feature_rows
+from hybridrl.agents.hope.features import PARTS, feature_count, feature_rows, token_sizes
 from hybridrl.agents.hope.scaling import RunningScale
 
 
@@ -51,7 +51,9 @@ class ParkingFeatures(BaseFeaturesExtractor):
 
 
 class ParkingTokens(ParkingFeatures):
-    """HOPE's token transformer (``parking.md`` 13): one token a sensor, one pre-norm block.
+    """HOPE's token transformer (``parking.md`` 13): one pre-norm block.
+
+    Each sensor is a token, and what is known of the car itself is one more.
 
     Args:
         observation_space: Of a parking environment.
@@ -70,7 +72,7 @@ class ParkingTokens(ParkingFeatures):
         normalize: bool = False,
     ) -> None:
         super().__init__(observation_space, width, normalize)
-        self.sizes = [size for key, size in PARTS.items() if key in observation_space.spaces]
+        self.sizes = token_sizes(key for key in PARTS if key in observation_space.spaces)
         self.heads = heads
         inner = heads * head_width
         self.embed = nn.ModuleList(_mlp(size, width, width) for size in self.sizes)

@@ -5,7 +5,7 @@ The same few lines serve NumPy (planning) and torch (learning): both libraries s
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from types import ModuleType
 from typing import Any
 
@@ -18,6 +18,7 @@ LIDAR = 120
 # In their order; the last two are there when the observation has them.
 PARTS = {"action_mask": MASK, "lidar": 2 * LIDAR, "target": 9, "ego": 2, "vehicle": 5}
 _OPTIONAL = ((), ("ego",), ("vehicle",), ("ego", "vehicle"))
+_CAR = ("ego", "vehicle")  # one token, so that weights without a vehicle can be widened
 
 
 def feature_count(space: spaces.Space[Any]) -> int:
@@ -45,6 +46,18 @@ def parts_of(inputs: int) -> tuple[str, ...]:
     if inputs not in lengths:
         raise ScenarioError("inputs", inputs, f"the length of a feature row: {sorted(lengths)}")
     return lengths[inputs]
+
+
+def token_sizes(parts: Iterable[str]) -> list[int]:
+    """Numbers of each token of a transformer: one a sensor, and one for the car itself.
+
+    Args:
+        parts: Names of the parts of a feature row, in their order.
+    """
+    names = list(parts)
+    own = sum(PARTS[name] for name in names if name in _CAR)
+    sizes = [PARTS[name] for name in names if name not in _CAR]
+    return [*sizes, own] if own else sizes
 
 
 def feature_parts(seen: Mapping[str, Any], xp: ModuleType) -> dict[str, Any]:

@@ -42,8 +42,8 @@ class HopePPO(ChoosesScenes, PPO):
     Reeds-Shepp path within the step that finds it, which makes the policy a hybrid planner.
 
     Args:
-        policy: ``MultiInputPolicy`` (two networks of 256 x 2), ``TokenPolicy`` (HOPE's
-            transformer), ``GaussianPolicy`` (its weighting) or a subclass of ``HopePolicy``.
+        policy: ``TokenPolicy`` (HOPE's transformer), ``MultiInputPolicy`` (two networks of
+            256 x 2), ``GaussianPolicy`` (its weighting) or a subclass of ``HopePolicy``.
         env: A parking environment with ``action_type="discrete"``, or a vector of them.
         learning_rate: At the beginning, or a schedule.
         final_lr_share: Share of it that a number has decayed to at the end.
@@ -84,15 +84,15 @@ class HopePPO(ChoosesScenes, PPO):
     """
 
     policy_aliases: ClassVar[dict[str, type[BasePolicy]]] = {
-        "MultiInputPolicy": HopePolicy,
         "TokenPolicy": HopeTokenPolicy,
+        "MultiInputPolicy": HopePolicy,
         "GaussianPolicy": HopeGaussianPolicy,
     }
     policy: HopePolicy
 
     def __init__(
         self,
-        policy: str | type[ActorCriticPolicy] = "MultiInputPolicy",
+        policy: str | type[ActorCriticPolicy] = "TokenPolicy",
         env: GymEnv | str | None = None,
         learning_rate: float | Schedule = 7e-4,
         final_lr_share: float = 0.05,

@@ -1,25 +1,24 @@
-"""The trained policy in plain NumPy: a decision in tens of microseconds, without torch."""
+"""The trained policy without torch: what a planner asks for its next motion."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from hybridrl.agents.hope.compiled import Packed, masked_scores
-from hybridrl.agents.hope.features import MASK, PARTS, feature_rows, parts_of
+from hybridrl.agents.hope.compiled import simulator_features
+from hybridrl.agents.hope.features import MASK, parts_of, token_sizes
+from hybridrl.agents.hope.forward import Perceptron, Transformer, actor_logits
+from hybridrl.envs.parking.kernels.records import ROW
 from hybridrl.planners.errors import ScenarioError, UnknownNameError
 
 Array = NDArray[np.floating[Any]]
+Single = NDArray[np.float32]
 EPSILON = 1e-5  # of the running variance, as in ``scaling.py``
-_ACTIVATIONS: dict[str, Callable[[Any], Any]] = {
-    "Tanh": np.tanh,
-    "ReLU": lambda x: np.maximum(x, np.float32(0.0)),
-}
-FEW = 4  # rows for which compiled loops are faster than calls of NumPy
+ACTIVATIONS = ("Tanh", "ReLU")
 _SCALE = "features_extractor.scale."
 
 
@@ -42,35 +41,28 @@ class HopeNetwork:
         self.parts = parts_of(self.inputs)
         if description.get("masking", "hard") != "hard":
             raise ScenarioError("masking", description["masking"], "hard: others may bump")
-        activation = description["activation"]
-        if activation not in _ACTIVATIONS:
-            raise UnknownNameError("activation", activation, _ACTIVATIONS)
-        self._activate = _ACTIVATIONS[activation]
-        self._tokens = None
+        if description["activation"] not in ACTIVATIONS:
+            raise UnknownNameError("activation", description["activation"], ACTIVATIONS)
+        self._transformer: tuple[Any, ...] | None = None
         try:
             if description["heads"] is not None:
-                self._tokens = _Tokens(tensors, int(description["heads"]), self.parts)
-            names = [f"mlp_extractor.policy_net.{2 * i}" for i in range(len(tensors))]
-            names = [name for name in names if f"{name}.weight" in tensors]
-            self._layers = [_linear(tensors, name) for name in (*names, "action_net")]
-            if self._tokens is None:
-                self._layers[0] = _folded(self._layers[0], tensors, slice(None))
-            shape = self.logits(np.zeros((1, self.inputs), np.float32)).shape
-            self._packed = self._pack() if self._tokens is None else None
+                sizes = token_sizes(self.parts)
+                self._transformer = tuple(_transformer(tensors, int(description["heads"]), sizes))
+            width = self.inputs if self._transformer is None else len(self._transformer[-1])
+            folded = self._transformer is None
+            head = _perceptron(tensors, description["activation"] == "Tanh", width, folded)
         except (KeyError, ValueError) as error:
             raise ScenarioError("weights", str(error), "an actor that HopePPO saved") from error
-        if shape != (1, MASK):
-            raise ScenarioError("weights", shape, f"an actor with {MASK} motions")
+        self._perceptron = tuple(head)
+        self.masked_logits(np.zeros(1, ROW), 1)  # compiles, where the cache has nothing yet
 
-    def logits(self, rows: Array) -> Array:
+    def logits(self, rows: Array) -> Single:
         """Unnormalised log-probabilities for feature rows, masks ignored, shape ``(N, 42)``."""
-        x = rows if self._tokens is None else self._tokens.encode(rows)
-        for weight, bias in self._layers[:-1]:
-            x = self._activate(x @ weight + bias)
-        weight, bias = self._layers[-1]
-        return np.asarray(x @ weight + bias)
+        rows = np.ascontiguousarray(rows, np.float32)
+        out: Single = actor_logits(rows, self._transformer, self._perceptron)
+        return out
 
-    def masked_logits(self, rows: NDArray[np.void], max_decisions: int) -> Array:
+    def masked_logits(self, rows: NDArray[np.void], max_decisions: int) -> Single:
         """Logits for simulator rows, -inf where a motion is not allowed.
 
         Args:
@@ -80,88 +72,100 @@ class HopeNetwork:
         Returns:
             Shape ``(N, 42)``.
         """
-        if self._packed is not None and len(rows) <= FEW:
-            return masked_scores(rows, max_decisions, self._packed)
-        allowed = rows["allowed"] > 0
-        seen = {
-            "action_mask": rows["mask"] * allowed,
-            "lidar": rows["lidar"],
-            "target": rows["target"],
-        }
-        if "vehicle" in self.parts:
-            seen["vehicle"] = rows["vehicle"]
-        if "ego" in self.parts:
-            left = np.maximum(1.0 - rows["decisions"] / max_decisions, 0.0)
-            ego = [rows["steer"], rows["speed"], left, rows["bump"]]
-            seen["ego"] = np.stack(ego, axis=1).astype(np.float32)
-        return np.where(allowed, self.logits(feature_rows(seen, np)), np.float32(-np.inf))
-
-    def _pack(self) -> Packed | None:
-        """The layers in one piece, where the row is one that compiled code knows."""
-        if "vehicle" in self.parts:
-            return None
-        weights = [np.ascontiguousarray(weight, np.float32) for weight, _ in self._layers]
-        return Packed(
-            np.array([self.inputs, *(weight.shape[1] for weight in weights)]),
-            np.concatenate([weight.ravel() for weight in weights]),
-            np.concatenate([bias.astype(np.float32) for _, bias in self._layers]),
-            self.description["activation"] == "Tanh",
-            "ego" in self.parts,
-        )
+        ego, vehicle = "ego" in self.parts, "vehicle" in self.parts
+        features = simulator_features(rows, max_decisions, self.inputs, ego, vehicle)
+        out: Single = actor_logits(features, self._transformer, self._perceptron)
+        out[rows["allowed"] == 0] = -np.inf
+        return out
 
 
-class _Tokens:
-    """The forward pass of ``ParkingTokens``."""
+def _perceptron(
+    tensors: Mapping[str, Array], hyperbolic: bool, inputs: int, folded: bool
+) -> Perceptron:
+    """The layers behind the extractor.
 
-    def __init__(self, tensors: Mapping[str, Array], heads: int, parts: tuple[str, ...]) -> None:
-        own = {
-            name.removeprefix("features_extractor."): array
-            for name, array in tensors.items()
-            if name.startswith("features_extractor.")
-        }
-        sizes = [PARTS[name] for name in parts]
-        self.cuts = np.cumsum(sizes)[:-1]
-        self.heads = heads
-        self.embed = []
-        for i, size in enumerate(sizes):
-            first, second = _two_layers(own, f"embed.{i}")
-            columns = slice(sum(sizes[:i]), sum(sizes[:i]) + size)
-            self.embed.append((_folded(first, tensors, columns), second))
-        self.types = own["types"]
-        self.norms = [
-            (own[f"{name}.weight"], own[f"{name}.bias"]) for name in ("norm_attention", "norm_mlp")
-        ]
-        self.qkv = own["qkv.weight"].T
-        self.project = _linear(own, "project")
-        self.mlp = _two_layers(own, "mlp")
-        self.out = _linear(own, "out.0")
+    Args:
+        tensors: Of the policy.
+        hyperbolic: Whether hidden layers are tanh.
+        inputs: Width of what enters.
+        folded: Whether the running normalisation belongs into the first one.
 
-    def encode(self, rows: Array) -> Array:
-        """Feature rows to the transformer's output, shape ``(N, width)``."""
-        parts = np.split(rows, self.cuts, axis=1)
-        embedded = [_mlp(part, two) for part, two in zip(parts, self.embed, strict=True)]
-        tokens = np.stack(embedded, axis=1) + self.types
-        tokens = tokens + self._attend(_normalise(tokens, *self.norms[0]))
-        tokens = tokens + _mlp(_normalise(tokens, *self.norms[1]), self.mlp)
-        weight, bias = self.out
-        return _gelu(tokens.reshape(len(rows), -1) @ weight + bias)
+    Raises:
+        ValueError: If a layer does not fit the one before it.
+    """
+    names = [f"mlp_extractor.policy_net.{2 * i}" for i in range(len(tensors))]
+    names = [name for name in names if f"{name}.weight" in tensors]
+    layers = [_linear(tensors, name) for name in (*names, "action_net")]
+    if folded:
+        layers[0] = _unscaled(layers[0], tensors, slice(None))
+    sizes = [inputs]
+    for weight, bias in layers:
+        if weight.shape != (sizes[-1], len(bias)):
+            raise ValueError(f"a layer of {weight.shape} on {sizes[-1]} numbers")
+        sizes.append(len(bias))
+    if sizes[-1] != MASK:
+        raise ValueError(f"{sizes[-1]} motions, not {MASK}")
+    weights = np.concatenate([weight.ravel() for weight, _ in layers])
+    biases = np.concatenate([bias for _, bias in layers])
+    return Perceptron(np.array(sizes), _single(weights), _single(biases), hyperbolic)
 
-    def _attend(self, tokens: Array) -> Array:
-        batch, count, _ = tokens.shape
-        qkv = (tokens @ self.qkv).reshape(batch, count, 3, self.heads, -1)
-        query, key, value = qkv.transpose(2, 0, 3, 1, 4)
-        scores = query @ key.swapaxes(2, 3) / np.float32(math.sqrt(query.shape[-1]))
-        scores = np.exp(scores - scores.max(axis=-1, keepdims=True))
-        mixed = scores / scores.sum(axis=-1, keepdims=True) @ value
-        weight, bias = self.project
-        return np.asarray(mixed.swapaxes(1, 2).reshape(batch, count, -1) @ weight + bias)
+
+def _transformer(tensors: Mapping[str, Array], heads: int, sizes: list[int]) -> Transformer:
+    """``ParkingTokens`` for the compiled pass."""
+    own = {
+        name.removeprefix("features_extractor."): array
+        for name, array in tensors.items()
+        if name.startswith("features_extractor.")
+    }
+    cuts = np.cumsum([0, *sizes])
+    first = [
+        _unscaled(_linear(own, f"embed.{k}.0"), tensors, slice(cuts[k], cuts[k + 1]))
+        for k in range(len(sizes))
+    ]
+    second = [_linear(own, f"embed.{k}.2") for k in range(len(sizes))]
+    qkv, qkv_bias = _behind_norm(own, "norm_attention", own["qkv.weight"].T, 0.0)
+    inner = qkv.shape[1] // 3
+    for array in (qkv, qkv_bias):
+        array[..., :inner] /= math.sqrt(inner / heads)
+    mlp_in, mlp_in_bias = _behind_norm(own, "norm_mlp", *_linear(own, "mlp.0"))
+    (project, project_bias), (mlp_out, mlp_out_bias) = (
+        _linear(own, "project"),
+        _linear(own, "mlp.2"),
+    )
+    out, out_bias = _linear(own, "out.0")
+    return Transformer(
+        heads=heads,
+        cuts=cuts,
+        embed_in=_single(np.concatenate([weight for weight, _ in first])),
+        embed_in_bias=_single(np.stack([bias for _, bias in first])),
+        embed_out=_single(np.stack([weight for weight, _ in second])),
+        embed_out_bias=_single(np.stack([bias for _, bias in second]) + own["types"]),
+        qkv=_single(qkv),
+        qkv_bias=_single(qkv_bias),
+        project=_single(project),
+        project_bias=_single(project_bias),
+        mlp_in=_single(mlp_in),
+        mlp_in_bias=_single(mlp_in_bias),
+        mlp_out=_single(mlp_out),
+        mlp_out_bias=_single(mlp_out_bias),
+        out=_single(out.reshape(len(sizes), -1, out.shape[1])),
+        out_bias=_single(out_bias),
+    )
 
 
 def _linear(tensors: Mapping[str, Array], name: str) -> tuple[Array, Array]:
     return tensors[f"{name}.weight"].T, tensors[f"{name}.bias"]
 
 
-def _folded(
+def _behind_norm(
+    tensors: Mapping[str, Array], norm: str, weight: Array, bias: Array | float
+) -> tuple[Array, Array]:
+    """A layer with the scale and the shift of the norm before it inside it."""
+    wide = weight.astype(np.float64)
+    return tensors[f"{norm}.weight"][:, None] * wide, tensors[f"{norm}.bias"] @ wide + bias
+
+
+def _unscaled(
     layer: tuple[Array, Array], tensors: Mapping[str, Array], columns: slice
 ) -> tuple[Array, Array]:
     """A first layer with the running normalisation of its inputs, if there is one, inside it."""
@@ -170,27 +174,8 @@ def _folded(
     weight, bias = layer
     shrink = 1.0 / np.sqrt(tensors[_SCALE + "variance"][columns].astype(np.float64) + EPSILON)
     folded = weight * shrink[:, None]
-    return folded.astype(np.float32), (bias - tensors[_SCALE + "mean"][columns] @ folded).astype(
-        np.float32
-    )
+    return folded, bias - tensors[_SCALE + "mean"][columns] @ folded
 
 
-def _two_layers(tensors: Mapping[str, Array], name: str) -> tuple[tuple[Array, Array], ...]:
-    return _linear(tensors, f"{name}.0"), _linear(tensors, f"{name}.2")
-
-
-def _mlp(x: Array, layers: tuple[tuple[Array, Array], ...]) -> Array:
-    (first, first_bias), (second, second_bias) = layers
-    return np.asarray(_gelu(x @ first + first_bias) @ second + second_bias)
-
-
-def _gelu(x: Array) -> Array:
-    """The tanh form, as ``extractors.py`` asks torch for."""
-    inner = np.float32(math.sqrt(2.0 / math.pi)) * (x + np.float32(0.044715) * x * x * x)
-    return np.asarray(np.float32(0.5) * x * (1.0 + np.tanh(inner)))
-
-
-def _normalise(x: Array, weight: Array, bias: Array) -> Array:
-    centred = x - x.mean(axis=-1, keepdims=True)
-    variance = (centred * centred).mean(axis=-1, keepdims=True)
-    return np.asarray(centred / np.sqrt(variance + np.float32(1e-5)) * weight + bias)
+def _single(array: Array) -> Single:
+    return np.ascontiguousarray(array, np.float32)

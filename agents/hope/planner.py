@@ -102,7 +102,7 @@ class HopePlanner(RandomRollouts):
 
     def choose(self, rows: NDArray[np.void], rng: np.random.Generator) -> NDArray[np.int64]:
         """The policy's motion in each roll-out, shape ``(N,)``."""
-        scores = self.network.masked_logits(rows, self._max_decisions)
+        scores: NDArray[Any] = self.network.masked_logits(rows, self._max_decisions)
         if not self.deterministic:
             # The Gumbel trick: the largest of logits plus noise is a draw from their softmax.
             scores = scores + rng.gumbel(size=scores.shape)

@@ -8,7 +8,7 @@ from hybridrl.agents.common.vec_env import make_vec
 from hybridrl.agents.hope import HopePPO
 from hybridrl.agents.hope.features import PARTS, feature_count, feature_rows, parts_of
 from hybridrl.agents.hope.network import HopeNetwork
-from hybridrl.agents.hope.weights import SHIPPED, load_network, network_of, read_weights
+from hybridrl.agents.hope.weights import load_network, network_of, read_weights
 from hybridrl.agents.hope.widen import widened
 from hybridrl.envs.parking.vector_env import ParkingVectorEnv
 from hybridrl.planners.errors import ScenarioError
@@ -68,12 +68,22 @@ def test_learning_over_a_range_of_vehicles_counts_its_episodes_by_class():
     assert ((model.curriculum_record >= 0).sum(dim=1) > 0).sum() >= 5
 
 
-def test_widened_weights_act_as_before_and_a_longer_policy_loads_the_shorter_ones():
-    old, new = load_network(), HopeNetwork(*widened(read_weights(SHIPPED), 298))
+@pytest.mark.parametrize("policy", ["MultiInputPolicy", "TokenPolicy"])
+def test_widened_weights_act_as_before_and_a_longer_policy_loads_the_shorter_ones(tmp_path, policy):
+    narrow = make_vec("hybridrl/Parking-Hard-v0", 1, 0, ego=True, action_type="discrete")
+    HopePPO(policy, narrow, n_steps=8, seed=1, device="cpu").save_weights(tmp_path)
+    old, new = load_network(tmp_path), HopeNetwork(*widened(read_weights(tmp_path), 298))
     rows = np.random.default_rng(0).normal(size=(4, 298)).astype(np.float32)
     np.testing.assert_allclose(new.logits(rows), old.logits(rows[:, :293]), atol=1e-5)
     env = make_vec("hybridrl/Parking-Hard-v0", 1, 0, ego=True, **OPTIONS)
-    model = HopePPO(env=env, n_steps=8, seed=0, device="cpu", start_from="shipped")
+    model = HopePPO(policy, env, n_steps=8, seed=0, device="cpu", start_from=tmp_path)
     np.testing.assert_allclose(network_of(model).logits(rows), new.logits(rows), atol=1e-5)
     with pytest.raises(ScenarioError, match="begins with"):
-        widened(read_weights(SHIPPED), 296)
+        widened(read_weights(tmp_path), 296)
+
+
+def test_a_transformer_is_not_widened_by_a_whole_token(tmp_path):
+    narrow = make_vec("hybridrl/Parking-Hard-v0", 1, 0, action_type="discrete")
+    HopePPO("TokenPolicy", narrow, n_steps=8, seed=1, device="cpu").save_weights(tmp_path)
+    with pytest.raises(ScenarioError, match="3 tokens"):
+        widened(read_weights(tmp_path), 293)
