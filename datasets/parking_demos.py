@@ -43,23 +43,39 @@ class Kind(NamedTuple):
     Args:
         planner: Registered name.
         options: Of the planner.
-        discrete: Whether actions are the 42 motions, with hand-over inside the step.
         acts: Half a line for the description.
+        env: Keywords of the environment.
     """
 
     planner: str
     options: dict[str, Any]
-    discrete: bool
     acts: str
+    env: dict[str, Any] = {}  # noqa: RUF012  never changed
+
+    @property
+    def discrete(self) -> bool:
+        """Whether actions are the 42 motions."""
+        return self.env.get("action_type") == "discrete"
+
+
+_MOTIONS: dict[str, Any] = {"action_type": "discrete", "rs": "auto"}
+# The task of the preset of ``hope-sac``.
+_HANDOVER: dict[str, Any] = {"rs": "auto", "ego": True, "allow_reversed_goal": False}
 
 
 KINDS: dict[str, Kind] = {
-    "planner-v0": Kind("best-of", {"thorough": False}, False, "paths of the best-of planner"),
+    "planner-v0": Kind("best-of", {"thorough": False}, "paths of the best-of planner"),
     "planner-discrete-v0": Kind(
-        "random-rs-64", {}, True, "the best of 64 random drives with Reeds-Shepp hand-over"
+        "random-rs-64", {}, "the best of 64 random drives with Reeds-Shepp hand-over", _MOTIONS
     ),
-    "policy-v0": Kind("hope-ppo", {}, False, "drives of the shipped hope-ppo policy"),
-    "policy-discrete-v0": Kind("hope-ppo", {}, True, "drives of the shipped hope-ppo policy"),
+    "planner-handover-v0": Kind(
+        "best-of", {"thorough": False}, "the best-of planner's paths up to the hand-over", _HANDOVER
+    ),
+    "policy-v0": Kind("hope-ppo", {}, "drives of the shipped hope-ppo policy"),
+    "policy-discrete-v0": Kind("hope-ppo", {}, "drives of the shipped hope-ppo policy", _MOTIONS),
+    "policy-handover-v0": Kind(
+        "hope-ppo-16", {}, "the shipped policy's best of 16 up to the hand-over", _HANDOVER
+    ),
 }
 
 
@@ -75,7 +91,7 @@ def make(name: str, options: MakeOptions) -> Made:
     """
     _, level, kind_name = name.split("/")
     kind = KINDS[kind_name]
-    with gym.make(env_id(level), **env_keywords(kind)) as env:
+    with gym.make(env_id(level), **kind.env) as env:
         spec = env.spec
     assert spec is not None
     wanted = options.rows if options.rows is not None else (options.episodes or EPISODES)
@@ -86,7 +102,7 @@ def make(name: str, options: MakeOptions) -> Made:
     whole = options.rows is None
     dataset = dataset.episodes(range(wanted)) if whole else dataset.head(wanted)
     facts = {
-        "recipe": name, "level": level, "env": spec.id, "env_kwargs": env_keywords(kind),
+        "recipe": name, "level": level, "env": spec.id, "env_kwargs": kind.env,
         "planner": kind.planner, "planner_options": kind.options, "budget_s": BUDGET,
         "seed": options.seed, "seeds": seeds[: dataset.n_episodes],
         "weights_sha256": policy_sha256(kind),
@@ -102,11 +118,6 @@ def make(name: str, options: MakeOptions) -> Made:
 def env_id(level: str) -> str:
     """The registered environment of a level."""
     return f"hybridrl/Parking-{level.capitalize()}-v0"
-
-
-def env_keywords(kind: Kind) -> dict[str, Any]:
-    """Keywords of the environment in which a kind of demonstration is driven."""
-    return {"action_type": "discrete", "rs": "auto"} if kind.discrete else {}
 
 
 def reset_seed(seed: int, attempt: int) -> int:
@@ -232,7 +243,7 @@ def _part(number: int, level: str, kind: str, seed: int, size: int) -> Part:
 def _workplace(level: str, kind: str) -> tuple[gym.Env[Any, Any], Planner]:
     """What a process uses for all its parts."""
     row = KINDS[kind]
-    return gym.make(env_id(level), **env_keywords(row)), make_planner(row.planner, **row.options)
+    return gym.make(env_id(level), **row.env), make_planner(row.planner, **row.options)
 
 
 def _file(work: Path, size: int, number: int) -> Path:

@@ -40,7 +40,8 @@ RECIPES: dict[str, str] = (
     | {
         f"parking/{level}/{kind}-v0": "hybridrl.datasets.parking_demos:make"
         for level in ("normal", "complex", "extreme", "lot", "mixed", "hard", "all")
-        for kind in ("planner", "planner-discrete", "policy", "policy-discrete")
+        for actor in ("planner", "policy")
+        for kind in (actor, f"{actor}-discrete", f"{actor}-handover")
     }
     | {
         f"comblock/h{horizon}{actions}/{kind}-v0": "hybridrl.datasets.comblock:make"

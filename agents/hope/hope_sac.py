@@ -54,7 +54,7 @@ class HopeSAC(ChoosesScenes, SAC):
         ent_coef: Temperature: a number, ``auto``, or ``auto_x`` to begin with x.
         target_entropy: That ``auto`` aims at, of the action that is driven.
         demonstrations: Transitions of others, as an ``OfflineDataset``, a mapping with its
-            columns, or the path of an ``.npz`` with them; neither overwritten nor saved.
+            columns, a Minari id, or the path of an ``.npz``; neither overwritten nor saved.
         demonstration_share: Of each batch, where there are demonstrations.
         curriculum: As in ``HopePPO``.
         threads: CPU threads of torch while learning.

@@ -8,7 +8,7 @@ import pytest
 import hybridrl  # noqa: F401
 from hybridrl.datasets import parking_demos, registry
 from hybridrl.datasets.minari_store import read_minari
-from hybridrl.datasets.parking_demos import KINDS, demonstrate, env_id, env_keywords, reset_seed
+from hybridrl.datasets.parking_demos import KINDS, demonstrate, env_id, reset_seed
 from hybridrl.datasets.registry import make_dataset
 from hybridrl.envs.registration import ENVS
 from hybridrl.planners.errors import ScenarioError
@@ -91,7 +91,7 @@ def test_rows_cut_the_last_episode_and_provenance_is_kept(store):
 
 def test_an_episode_that_does_not_end_parked_is_dropped():
     kind = KINDS["planner-v0"]
-    with gym.make(env_id("normal"), **env_keywords(kind), max_decisions=1) as env:
+    with gym.make(env_id("normal"), **kind.env, max_decisions=1) as env:
         planner = make_planner(kind.planner, **kind.options)
         assert demonstrate(env, planner, reset_seed(0, 0)) is None
 
