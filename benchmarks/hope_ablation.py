@@ -68,7 +68,11 @@ VARIANTS: dict[str, Variant] = {
     "sampled-contact": Variant(env={"contact": "sampled"}),
     "gaussian-mask": Variant(settings={"policy": "GaussianPolicy"}),
     "normalised": Variant(settings={"normalize": True}),
-    "hope-sac": Variant("hope-sac", budget="sac_samples"),
+    "hope-sac": Variant(
+        "hope-sac",
+        {"policy": "MultiInputPolicy", "learning_starts": 5_000, "gradient_steps": 4},
+        budget="sac_samples",
+    ),
     "sb3-ppo": Variant(
         "ppo",
         {
