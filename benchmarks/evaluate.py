@@ -101,6 +101,9 @@ def environment_of(
 ) -> tuple[str, dict[str, Any]]:
     """Id and keywords of the environment to evaluate in: as asked, else those of the run.
 
+    The run's keywords hold for every environment of the same class, as ``Parking-Extreme`` for a
+    run on ``Parking-Mixed``.
+
     Args:
         name: ``random`` or a run folder.
         env: Gymnasium id, or ``None`` for the run's.
@@ -115,8 +118,15 @@ def environment_of(
             raise ScenarioError("env", None, "a Gymnasium id after `random`")
         return env, asked
     config = run_config(require_folder(name))
-    trained_in = config.settings.get("env_kwargs", {}) if env in (None, config.env) else {}
-    return env or config.env, {**trained_in, **asked}
+    env = env or config.env
+    trained_in = config.settings.get("env_kwargs", {}) if _same_class(env, config.env) else {}
+    return env, {**trained_in, **asked}
+
+
+def _same_class(one: str, other: str) -> bool:
+    specs = gym.registry.get(one), gym.registry.get(other)
+    made = {spec.entry_point for spec in specs if spec is not None and spec.entry_point}
+    return one == other or (None not in specs and len(made) == 1)
 
 
 def require_folder(name: str) -> Path:

@@ -8,10 +8,12 @@ from hybridrl.benchmarks.evaluate import (
     FIRST_SEED,
     EpisodeRecord,
     RandomPolicy,
+    environment_of,
     evaluate_one,
     summary,
 )
 from hybridrl.benchmarks.rows_file import write_rows
+from hybridrl.benchmarks.runs import RunConfig
 
 
 class Corridor(gym.Env):
@@ -83,3 +85,25 @@ def test_episodes_are_written_a_row_each(tmp_path):
     lines = (tmp_path / "e.csv").read_text().splitlines()
     assert lines[0] == "timestep,episode,seed,episode_return,length,success,outcome"
     assert len(lines) == 3
+
+
+@pytest.mark.parametrize(
+    ("asked", "kept"),
+    [
+        (None, True),
+        ("hybridrl/Parking-Extreme-v0", True),
+        ("hybridrl/SparsePoint-v0", False),
+        ("nobody/Knows-v0", False),
+    ],
+)
+def test_the_keywords_of_a_run_hold_for_environments_of_its_class(
+    asked, kept, monkeypatch, tmp_path
+):
+    trained = {"ego": True, "rs": "auto"}
+    env = "hybridrl/Parking-Mixed-v0"
+    settings = {"env_kwargs": trained}
+    config = RunConfig(suite="train", env=env, agent="hope-sac", work="", settings=settings)
+    monkeypatch.setattr("hybridrl.benchmarks.evaluate.run_config", lambda folder: config)
+    keywords = trained if kept else {}
+    assert environment_of(str(tmp_path), asked) == (asked or env, keywords)
+    assert environment_of(str(tmp_path), asked, {"rs": "off"})[1] == {**keywords, "rs": "off"}
