@@ -53,6 +53,8 @@ class DrivingOptions:
             ``truncated``: learners then count it as the failure it is, instead of adding what
             they expect of the time after it.
         reward: ``aligned`` with success, or highway-env's ``stock`` reward.
+        crash_cost: What a crash takes off the aligned reward; ``None`` is 5, and 10 on the highway.
+        timeout_cost: What the time limit takes off it where there is a goal.
         risk_shaping: Add the potential of the risk to the aligned reward.
         observation: ``rows`` (N, 7), ``flat`` (N*7,), or ``dict`` with mask and advice slot.
         signals: Two more columns, the turn that is left of each car's route, as its turn signals
@@ -73,6 +75,8 @@ class DrivingOptions:
     duration: float | None = None
     limit_ends: bool = False
     reward: str = "aligned"
+    crash_cost: float | None = None
+    timeout_cost: float = 1.0
     risk_shaping: bool = False
     observation: str = "rows"
     signals: bool = False
@@ -106,9 +110,11 @@ class DrivingOptions:
             ("time_limit", 1.0, 600.0),
             ("lanes", 2, 6),
             ("mean_speed", 0.0, 40.0),
+            ("crash_cost", 0.0, 1000.0),
+            ("timeout_cost", 0.0, 1000.0),
         ):
             value = getattr(self, name)
-            if not (math.isfinite(value) and low <= value <= high):
+            if value is not None and not (math.isfinite(value) and low <= value <= high):
                 raise ScenarioError(name, value, f"a number in [{low}, {high}]")
         if self.simulation_frequency % self.policy_frequency:
             raise ScenarioError(
@@ -145,6 +151,13 @@ class DrivingOptions:
         if self.min_mean_speed is not None:
             return float(self.min_mean_speed)
         return 21.0 if self.density_number >= 1.5 else 23.0
+
+    @property
+    def cost_of_a_crash(self) -> float:
+        """What a crash takes off the aligned reward."""
+        if self.crash_cost is not None:
+            return float(self.crash_cost)
+        return 10.0 if self.scenario == "highway" else 5.0
 
     @property
     def speeds(self) -> tuple[float, ...]:
@@ -189,6 +202,7 @@ class DrivingOptions:
         c["n_speeds"] = len(self.speeds)
         c["speeds"][: len(self.speeds)] = self.speeds
         c["stock_reward"] = self.reward == "stock"
+        c["crash_cost"], c["timeout_cost"] = self.cost_of_a_crash, self.timeout_cost
         c["shaping"] = SHAPING_WEIGHT if self.risk_shaping else 0.0
         c["gamma"], c["min_mean_speed"], c["lateral"] = GAMMA, self.mean_speed, self.lateral
         c["style"] = STYLES.index(self.driver_style)

@@ -263,6 +263,35 @@ def test_stock_reward_is_highway_envs(scenario):
             break
 
 
+@pytest.mark.parametrize("backend", BOTH)
+@pytest.mark.parametrize(
+    ("scenario", "action", "term", "cost", "usual"),
+    [
+        ("merge", "FASTER", "crashed", "crash_cost", 5.0),
+        ("highway", "FASTER", "crashed", "crash_cost", 10.0),
+        ("intersection", "SLOWER", "timed_out", "timeout_cost", 1.0),
+    ],
+)
+def test_ends_cost_what_was_asked_for(backend, scenario, action, term, cost, usual):
+    act = _act(scenario, action)
+    for keywords, expected in (({}, usual), ({cost: 7.5}, 7.5)):
+        env = DrivingEnv(scenario=scenario, backend=backend, **keywords)
+        terms = next(
+            last
+            for seed in range(9)
+            if (last := _episode(env, lambda _: act, seed)[4]["reward_terms"])[term]
+        )
+        assert terms[term] == -expected
+
+
+@pytest.mark.parametrize("cost", [-1.0, float("nan"), float("inf")])
+def test_a_cost_is_a_positive_number(cost):
+    with pytest.raises(ScenarioError, match="timeout_cost"):
+        DrivingEnv(scenario="merge", timeout_cost=cost)
+    with pytest.raises(ScenarioError, match="crash_cost"):
+        DrivingEnv(scenario="merge", crash_cost=cost)
+
+
 def test_reward_terms_add_up_and_risk_shaping_telescopes():
     env = DrivingEnv(scenario="intersection", risk_shaping=True, expose_scene=True)
     _, info = env.reset(seed=4)

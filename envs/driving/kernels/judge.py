@@ -187,12 +187,12 @@ def judge(cfg: Any, lanes: Records, cars: Records, row: Any, s: Array, r: Array)
         right = lanes[ego.target].id / max(here.count - 1, 1)
         terms[SPEED] = 0.7 * _clip((forward - 20.0) / 10.0) + 0.1 * right + 0.2 if on_road else 0.0
         terms[LANE_CHANGE] = -0.02 if row.lane_change else 0.0
-        terms[CRASHED] = -10.0 if crashed else 0.0
+        terms[CRASHED] = -cfg.crash_cost if crashed else 0.0
     else:
         terms[PROGRESS] = (row.progress - before) / row.goal
         terms[ARRIVED] = 4.0 if row.outcome == SUCCESS else 0.0
-        terms[CRASHED] = -5.0 if crashed else 0.0
-        terms[TIMED_OUT] = -1.0 if row.outcome == TIMEOUT else 0.0
+        terms[CRASHED] = -cfg.crash_cost if crashed else 0.0
+        terms[TIMED_OUT] = -cfg.timeout_cost if row.outcome == TIMEOUT else 0.0
         terms[TIME] = -0.02
         terms[LANE_CHANGE] = -0.05 if row.lane_change else 0.0
     row.reward = 0.0

@@ -146,6 +146,8 @@ CONFIG = _record(
         ("n_speeds", _i),
         ("speeds", _f, (MAX_SPEEDS,)),
         ("stock_reward", _b),
+        ("crash_cost", _f),
+        ("timeout_cost", _f),  # where there is a goal
         ("shaping", _f),  # weight of the risk potential, 0 is off
         ("gamma", _f),
         ("min_mean_speed", _f),
